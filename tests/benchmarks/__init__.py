@@ -1,0 +1,1 @@
+"""Benchmarks: measured, never asserted. Run them with ``hatch run bench [area ...]``."""
