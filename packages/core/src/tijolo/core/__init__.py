@@ -1,1 +1,106 @@
-"""Placeholder."""
+"""What every tijolo package shares: errors, schemas, settings, context, tokens, time."""
+
+from __future__ import annotations
+
+from tijolo.core._version import __version__
+from tijolo.core.clock import now_in, to_utc, utcnow
+from tijolo.core.context import (
+    HTTP_500_MARKER,
+    REQUEST_ID_HEADER,
+    clear_request_id,
+    clear_user_id,
+    get_request_id,
+    get_user_id,
+    request_id_ctx,
+    set_request_id,
+    set_user_id,
+    user_id_ctx,
+)
+from tijolo.core.dicts import modify_dict
+from tijolo.core.dto import require_dto
+from tijolo.core.enums import BaseIntEnum, BaseStrEnum
+from tijolo.core.exceptions import (
+    AppException,
+    BadRequestException,
+    ConflictException,
+    ExpiredTokenException,
+    FileTooLargeException,
+    ForbiddenException,
+    InvalidFileTypeException,
+    InvalidTokenException,
+    NotFoundException,
+    PreconditionFailedException,
+    ServiceUnavailableException,
+    TooManyRequestsException,
+    UnauthorizedException,
+    ValidationException,
+)
+from tijolo.core.extras import MissingExtraError
+from tijolo.core.pagination import (
+    BasePaginationFilterSchema,
+    BasePaginationSchema,
+    CursorPaginationFilterSchema,
+    CursorPaginationSchema,
+    decode_cursor,
+    encode_cursor,
+)
+from tijolo.core.resources import Resource
+from tijolo.core.routes import UNMATCHED_ROUTE, route_template
+from tijolo.core.schemas import BaseDTO, BaseResponseSchema, BaseSchema, UTCDatetime
+from tijolo.core.settings import BaseAppSettings, Environment, SigningSecret
+from tijolo.core.tokens import generate_opaque_token, hash_opaque_token, verify_opaque_token
+
+__all__ = [
+    "HTTP_500_MARKER",
+    "REQUEST_ID_HEADER",
+    "UNMATCHED_ROUTE",
+    "AppException",
+    "BadRequestException",
+    "BaseAppSettings",
+    "BaseDTO",
+    "BaseIntEnum",
+    "BasePaginationFilterSchema",
+    "BasePaginationSchema",
+    "BaseResponseSchema",
+    "BaseSchema",
+    "BaseStrEnum",
+    "ConflictException",
+    "CursorPaginationFilterSchema",
+    "CursorPaginationSchema",
+    "Environment",
+    "ExpiredTokenException",
+    "FileTooLargeException",
+    "ForbiddenException",
+    "InvalidFileTypeException",
+    "InvalidTokenException",
+    "MissingExtraError",
+    "NotFoundException",
+    "PreconditionFailedException",
+    "Resource",
+    "ServiceUnavailableException",
+    "SigningSecret",
+    "TooManyRequestsException",
+    "UTCDatetime",
+    "UnauthorizedException",
+    "ValidationException",
+    "__version__",
+    "clear_request_id",
+    "clear_user_id",
+    "decode_cursor",
+    "encode_cursor",
+    "generate_opaque_token",
+    "get_request_id",
+    "get_user_id",
+    "hash_opaque_token",
+    "modify_dict",
+    "now_in",
+    "request_id_ctx",
+    "require_dto",
+    "route_template",
+    "set_request_id",
+    "set_user_id",
+    "to_utc",
+    "user_id_ctx",
+    "utcnow",
+    "verify_opaque_token",
+]
