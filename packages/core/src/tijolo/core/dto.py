@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -39,18 +39,18 @@ def require_dto(*dto_types: type) -> Callable[[FunctionT], FunctionT]:
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
-            async def guarded(*args: Any, **kwargs: Any) -> Any:
+            async def guarded_coroutine(*args: Any, **kwargs: Any) -> Any:
                 check(args, kwargs)
                 return await function(*args, **kwargs)
 
-        else:
+            return cast("FunctionT", guarded_coroutine)
 
-            @functools.wraps(function)
-            def guarded(*args: Any, **kwargs: Any) -> Any:
-                check(args, kwargs)
-                return function(*args, **kwargs)
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            check(args, kwargs)
+            return function(*args, **kwargs)
 
-        return guarded  # type: ignore[return-value]
+        return cast("FunctionT", guarded)
 
     return decorate
 

@@ -44,7 +44,8 @@ def _starlette_path(scope: Mapping[str, Any]) -> str | None:
     if endpoint is None:
         return None
     for route in getattr(scope.get("app"), "routes", ()):
-        if getattr(route, "endpoint", None) is endpoint:
+        is_mount = hasattr(route, "routes")
+        if getattr(route, "endpoint", None) is endpoint and not is_mount:
             path = getattr(route, "path", None)
             return path if isinstance(path, str) else None
     return None

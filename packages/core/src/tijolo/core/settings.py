@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, GetCoreSchemaHandler, SecretStr, model_validator
 from pydantic.fields import FieldInfo
@@ -24,7 +24,7 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 
-_MAKE_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+_HOW_TO_MAKE_ONE = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 
 class Environment(BaseStrEnum):
@@ -94,7 +94,7 @@ class BaseAppSettings(BaseSettings):
             if problems:
                 raise ValueError(
                     f"not fit for ENVIRONMENT={self.ENVIRONMENT.value}: {'; '.join(problems)}."
-                    f" Make a secret with: {_MAKE_SECRET}"
+                    f" Make a secret with: {_HOW_TO_MAKE_ONE}"
                 )
         return self
 
@@ -102,29 +102,38 @@ class BaseAppSettings(BaseSettings):
 def _secret_problems(model: BaseModel, prefix: str = "") -> Iterator[str]:
     """One sentence for each secret of ``model`` (and the models in it) that must not be used."""
     for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
-        label = f"{prefix}{name}"
-        if isinstance(value, SecretStr):
-            secret = value.get_secret_value()
-            reason = _unfit(secret, field, signs=_signs(field)) if secret else None
-            if reason:
-                yield f"{label} {reason}"
-        elif isinstance(value, BaseModel):
-            yield from _secret_problems(value, prefix=f"{label}.")
+        for label, value in _flatten(f"{prefix}{name}", getattr(model, name)):
+            if isinstance(value, SecretStr):
+                reason = _unfit(value.get_secret_value(), field)
+                if reason:
+                    yield f"{label} {reason}"
+            elif isinstance(value, BaseModel):
+                yield from _secret_problems(value, prefix=f"{label}.")
 
 
-def _signs(field: FieldInfo) -> bool:
-    if any(isinstance(item, SigningKey) for item in field.metadata):
+def _flatten(label: str, value: object) -> Iterator[tuple[str, object]]:
+    """A field's value, or each item of the list, tuple, set or dict it holds."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flatten(f"{label}[{key!r}]", item)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for position, item in enumerate(value):
+            yield from _flatten(f"{label}[{position}]", item)
+    else:
+        yield label, value
+
+
+def _signs(annotation: object) -> bool:
+    """Whether ``SigningKey`` marks the type or one inside it, as in ``list[SigningSecret]``."""
+    if any(isinstance(item, SigningKey) for item in getattr(annotation, "__metadata__", ())):
         return True
-    arguments = getattr(field.annotation, "__args__", ())
-    return any(
-        isinstance(item, SigningKey)
-        for argument in arguments
-        for item in getattr(argument, "__metadata__", ())
-    )
+    return any(_signs(argument) for argument in get_args(annotation))
 
 
-def _unfit(secret: str, field: FieldInfo, *, signs: bool) -> str | None:
+def _unfit(secret: str, field: FieldInfo) -> str | None:
+    if not secret:
+        return None
+    signs = _signs(field.annotation) or any(isinstance(m, SigningKey) for m in field.metadata)
     if _PLACEHOLDER.search(secret) or secret in _published_values(field):
         return "is a placeholder"
     if len(secret) > 3 and len(set(secret)) == 1:

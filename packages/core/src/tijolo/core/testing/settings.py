@@ -25,17 +25,18 @@ def assert_settings_read(*settings_classes: type[BaseModel], by: str) -> Iterato
         AssertionError: naming every field that was not read.
     """
     unread = {(cls, name) for cls in settings_classes for name in cls.model_fields}
-    originals = {cls: cls.__dict__.get("__getattribute__") for cls in settings_classes}
-    for cls in settings_classes:
-        _record_reads(cls, by, unread)
+
+    def recording(self: BaseModel, name: str) -> Any:
+        found = {(cls, name) for cls in settings_classes if isinstance(self, cls)} & unread
+        if found and _reader_is(by):
+            unread.difference_update(found)
+        return object.__getattribute__(self, name)
+
+    BaseModel.__getattribute__ = recording  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        for cls, original in originals.items():
-            if original is None:
-                del cls.__getattribute__
-            else:
-                cls.__getattribute__ = original  # type: ignore[method-assign]
+        del BaseModel.__getattribute__
     if unread:
         names = sorted(f"{cls.__name__}.{name}" for cls, name in unread)
         raise AssertionError(
@@ -43,24 +44,7 @@ def assert_settings_read(*settings_classes: type[BaseModel], by: str) -> Iterato
         )
 
 
-def _record_reads(cls: type[BaseModel], by: str, unread: set[tuple[type[BaseModel], str]]) -> None:
-    inherited = cls.__getattribute__
-
-    def recording(self: BaseModel, name: str) -> Any:
-        if (cls, name) in unread and _reader_is(by):
-            unread.discard((cls, name))
-        return inherited(self, name)
-
-    cls.__getattribute__ = recording  # type: ignore[method-assign, assignment]
-
-
 def _reader_is(package: str) -> bool:
-    """Whether the code that gets the attribute belongs to ``package``.
-
-    Frames of other recorders lie in between where a class mixes several settings classes.
-    """
-    frame = sys._getframe(2)
-    while frame.f_globals.get("__name__") == __name__ and frame.f_back is not None:
-        frame = frame.f_back
-    module: str = frame.f_globals.get("__name__", "")
+    """Whether the code that gets the attribute, two frames up, belongs to ``package``."""
+    module: str = sys._getframe(2).f_globals.get("__name__", "")
     return f"{module}.".startswith(f"{package}.")
