@@ -1,0 +1,7 @@
+"""Written by `hatch run compat sync` from tools/compatibility.toml; do not edit."""
+
+COMPAT = {
+    "schema": 1,
+    "name": "core",
+    "supports": {"db": ">=0.1", "observability": ">=0.1", "web": ">=0.1"},
+}

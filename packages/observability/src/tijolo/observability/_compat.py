@@ -1,0 +1,8 @@
+"""Written by `hatch run compat sync` from tools/compatibility.toml; do not edit."""
+
+COMPAT = {
+    "schema": 1,
+    "name": "observability",
+    "requires": {"core": ">=0.1,<1"},
+    "supports": {"web": ">=0.1"},
+}
