@@ -34,21 +34,24 @@ def _route_path(scope: Mapping[str, Any]) -> str | None:
         effective = getattr(fastapi.get("effective_route_context"), "path", None)
         if isinstance(effective, str):
             return effective
-    path = getattr(scope.get("route"), "path", None)
-    return path if isinstance(path, str) else _starlette_path(scope)
+    path = _own_path(scope.get("route"))
+    return path if path is not None else _path_by_endpoint(scope)
 
 
-def _starlette_path(scope: Mapping[str, Any]) -> str | None:
-    """Plain Starlette routes leave only their endpoint in the scope: find the route by it."""
+def _path_by_endpoint(scope: Mapping[str, Any]) -> str | None:
+    """Older Starlette leaves only the endpoint of a plain route: find the route by it."""
     endpoint = scope.get("endpoint")
     if endpoint is None:
         return None
-    for route in getattr(scope.get("app"), "routes", ()):
-        is_mount = hasattr(route, "routes")
-        if getattr(route, "endpoint", None) is endpoint and not is_mount:
-            path = getattr(route, "path", None)
-            return path if isinstance(path, str) else None
-    return None
+    routes = getattr(scope.get("app"), "routes", ())
+    matched = (route for route in routes if getattr(route, "endpoint", None) is endpoint)
+    return _own_path(next(matched, None))
+
+
+def _own_path(route: object) -> str | None:
+    """The path of a route that answers itself; None for a mount, which hands the request on."""
+    path = getattr(route, "path", None)
+    return path if isinstance(path, str) and not hasattr(route, "routes") else None
 
 
 def _mount_prefix(scope: Mapping[str, Any]) -> str:
