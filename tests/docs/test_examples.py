@@ -1,0 +1,42 @@
+"""Every Python block of every page runs, page by page, from top to bottom.
+
+A page is one namespace, so that later blocks can build on earlier ones. A block that cannot
+run here is preceded by ``<!-- skip: next "reason" -->``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sybil import Document
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        *ROOT.glob("packages/*/README.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/adr/*.md"),
+        *ROOT.glob("docs/examples/*/README.md"),
+    ]
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_example_of_the_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ENVIRONMENT", raising=False)
+    document = Document.parse(str(page), PythonCodeBlockParser(), SkipParser())
+
+    for example in document.examples():
+        example.evaluate()
+
+
+def test_every_package_has_a_page_that_runs_an_example():
+    packages = [path.parent for path in ROOT.glob("packages/*/pyproject.toml")]
+    silent = [p.name for p in packages if "```python" not in (p / "README.md").read_text()]
+
+    assert packages
+    assert silent == []
