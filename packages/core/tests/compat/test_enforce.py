@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import tijolo.core.compat
 from tijolo.core.compat import IncompatibleVersionError, IncompatibleVersionWarning, enforce
 

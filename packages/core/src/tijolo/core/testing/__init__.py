@@ -1,0 +1,1 @@
+"""Helpers for the tests of tijolo packages and of the services built on them."""
