@@ -1,0 +1,186 @@
+"""Keeping secrets out of logs, health details and URLs: by the name of a field and by its shape."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from urllib.parse import unquote_plus
+
+REDACTED = "[redacted]"
+
+SENSITIVE_KEYS: tuple[str, ...] = (
+    "api_key",
+    "authorization",
+    "cookie",
+    "credential",
+    "cvv",
+    "passphrase",
+    "passwd",
+    "password",
+    "private_key",
+    "pwd",
+    "secret",
+    "senha",
+    "session_id",
+    "token",
+)
+"""A field is hidden when its name, without case and punctuation, contains one of these."""
+
+SAFE_KEYS: tuple[str, ...] = (
+    "completion_tokens",
+    "input_tokens",
+    "max_tokens",
+    "output_tokens",
+    "prompt_tokens",
+    "token_count",
+    "token_type",
+    "total_tokens",
+)
+"""Names that contain a sensitive word and hold no secret."""
+
+QUERY_KEYS: frozenset[str] = frozenset(
+    ("assertion", "auth", "code", "jwt", "key", "otp", "sig", "signature", "ticket")
+)
+"""Words of a parameter's name that make it secret (RFC 6749 section 4.1.2, presigned URLs)."""
+
+Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
+"""A pattern and what replaces each match, as `re.sub` takes them. Keep its repetitions bounded."""
+
+_PUNCTUATION = re.compile(r"[\W_]+")
+_SEPARATOR = r"""(?:["']?\s{0,8}(?:=>|[:=])\s{0,8}|["'],\s{0,4})"""
+_QUOTED = r"""b?"(?:[^"\\]|\\.){0,2048}"|b?'(?:[^'\\]|\\.){0,2048}'"""
+_HEADER = re.compile(
+    rf"""((?:cookie|authorization){_SEPARATOR})(?:{_QUOTED}|[^\r\n"'}}]{{1,8192}})""",
+    re.IGNORECASE,
+)
+_JWT = re.compile(r"\beyJ[\w-]{4,4096}(?:\.[\w-]{0,8192}){1,4}")
+_BEARER = re.compile(r"\b(bearer)\s{1,8}[\w.~+/=-]{6,4096}", re.IGNORECASE)
+_BASIC = re.compile(r"\b(basic)\s{1,8}(?=[a-z]{0,64}[A-Z0-9+/=])[A-Za-z0-9+/]{4,4096}={0,2}")
+_URL_CREDENTIALS = re.compile(
+    r"""(?<=://)(?:[^\s/?#"'<>]{0,1024}@|[^\s:@/]{0,256}:(?!\d{1,5}/)[^\s"'<>]{0,1024}@)"""
+)
+_PEM = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.{0,16384}?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
+    re.DOTALL,
+)
+_CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w)", re.ASCII)
+_CPF = re.compile(r"(?<![\w.])\d{3}\.?\d{3}\.?\d{3}-?\d{2}(?!\w)", re.ASCII)
+
+
+class Redactor:
+    """Which field names and which shapes of text are hidden; immutable, shared by the formatters.
+
+    Args:
+        keys: more sensitive words beside `SENSITIVE_KEYS`; a field whose name contains one,
+            whatever its case and punctuation, loses its value.
+        safe_keys: whole names that are shown although they contain a sensitive word.
+        rules: more patterns with their replacements, applied after the built-in ones.
+        cpf: hide valid CPF numbers too (LGPD); off, because they are often what a log is about.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Iterable[str] = (),
+        safe_keys: Iterable[str] = (),
+        rules: Sequence[Rule] = (),
+        cpf: bool = False,
+    ) -> None:
+        words = (*SENSITIVE_KEYS, *keys)
+        self._words = tuple(map(_normalized, words))
+        if "" in self._words:
+            raise ValueError("A sensitive key needs a letter or a digit; '' would hide every field")
+        self._safe = frozenset(map(_normalized, (*SAFE_KEYS, *safe_keys)))
+        self._rules: tuple[Rule, ...] = (
+            (_PEM, REDACTED),
+            (_URL_CREDENTIALS, f"{REDACTED}@"),
+            (_JWT, REDACTED),
+            (_BEARER, rf"\1 {REDACTED}"),
+            (_BASIC, rf"\1 {REDACTED}"),
+            (_HEADER, rf"\1{REDACTED}"),
+            (_assignments(words), self._assignment),
+            (_CARD, _card),
+            *(((_CPF, _cpf),) if cpf else ()),
+            *rules,
+        )
+        self.is_sensitive: Callable[[str], bool] = lru_cache(maxsize=2048)(self._is_sensitive)
+        """Whether a field of this name loses its value."""
+
+    def _is_sensitive(self, key: str) -> bool:
+        name = _normalized(key)
+        return name not in self._safe and any(word in name for word in self._words)
+
+    def _assignment(self, match: re.Match[str]) -> str:
+        return f"{match[1]}{match[2]}{REDACTED}" if self.is_sensitive(match[1]) else match[0]
+
+    def text(self, text: str) -> str:
+        """`text` without private keys, URL passwords, JWTs, `password=...` and card numbers."""
+        for pattern, replacement in self._rules:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def query(self, query: str) -> str:
+        """A URL's query string with the values of secret parameters hidden; names are kept."""
+        return "&".join(map(self._parameter, query.split("&")))
+
+    def _parameter(self, pair: str) -> str:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            return self.text(pair)
+        decoded = unquote_plus(name)
+        words = _PUNCTUATION.sub(" ", decoded).lower().split()
+        if self.is_sensitive(decoded) or not QUERY_KEYS.isdisjoint(words):
+            return f"{name}={REDACTED}"
+        plain = unquote_plus(value)
+        return pair if self.text(plain) == plain else f"{name}={REDACTED}"
+
+
+DEFAULT_REDACTOR = Redactor()
+
+
+def redact_text(text: str) -> str:
+    """`text` without the credentials that `DEFAULT_REDACTOR` knows by their shape."""
+    return DEFAULT_REDACTOR.text(text)
+
+
+def redact_query(query: str | bytes) -> str:
+    """A URL's query string, fit for a log: `page=2&token=[redacted]`."""
+    text = query.decode("latin-1") if isinstance(query, bytes) else query
+    return DEFAULT_REDACTOR.query(text)
+
+
+def _normalized(key: str) -> str:
+    return _PUNCTUATION.sub("", key).lower()
+
+
+def _assignments(words: Iterable[str]) -> re.Pattern[str]:
+    """`name=value`, `"name": "value"` or `Name: value`, the name containing one of `words`."""
+    spelled = "|".join("[ _.-]?".join(map(re.escape, _PUNCTUATION.split(word))) for word in words)
+    return re.compile(
+        rf"""([\w-]{{0,64}}?(?:{spelled})[\w-]{{0,32}})({_SEPARATOR})"""
+        rf"""(?:{_QUOTED}|[^\s,;&"'<>)}}\]]{{1,2048}})""",
+        re.IGNORECASE,
+    )
+
+
+def _digits(match: re.Match[str]) -> str:
+    return "".join(filter(str.isdecimal, match[0]))
+
+
+def _card(match: re.Match[str]) -> str:
+    """Only numbers with a right check digit (ISO/IEC 7812-1 annex B) and not all alike."""
+    digits = _digits(match)
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    right = (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
+    return REDACTED if right and len(set(digits)) > 1 else match[0]
+
+
+def _cpf(match: re.Match[str]) -> str:
+    numbers = [int(digit) for digit in _digits(match)]
+    right = all(
+        sum((size + 1 - i) * n for i, n in enumerate(numbers[:size])) * 10 % 11 % 10
+        == numbers[size]
+        for size in (9, 10)
+    )
+    return REDACTED if right and len(set(numbers)) > 1 else match[0]

@@ -1,0 +1,187 @@
+"""Any Python value as one that JSON can hold: bounded, without cycles and without secrets."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+from tijolo.observability.redaction import DEFAULT_REDACTOR, REDACTED, Redactor
+
+MAX_CHARACTERS = 65_536
+"""What the values of one record may take; what comes after that is cut."""
+
+_MAX_DEPTH = 16
+_NODE_COST = 8
+_OVERLAP = 2_048
+"""Characters read beyond a cut, so that a secret on the edge is still recognized."""
+_TRUNCATED = "[truncated]"
+_INT_RANGE = range(-(2**63), 2**64)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def scrubbed(
+    value: Any, redactor: Redactor = DEFAULT_REDACTOR, *, max_characters: int = MAX_CHARACTERS
+) -> Any:
+    """`value` as None, bool, int, finite float, str, list or dict with str keys; never raises."""
+    return _Walk(redactor, max_characters).visit(value, 0)
+
+
+def scrubbed_text(
+    text: str, redactor: Redactor = DEFAULT_REDACTOR, *, max_characters: int = MAX_CHARACTERS
+) -> str:
+    """`text` without secrets and lone surrogates, cut at `max_characters`."""
+    if len(text) > max_characters:
+        cut = redactor.text(text[: max_characters + _OVERLAP])[:max_characters]
+        text = f"{cut}{_TRUNCATED}"
+    else:
+        text = redactor.text(text)
+    return text if text.isascii() else _SURROGATE.sub(_escape_surrogate, text)
+
+
+def printable(value: object, to_text: Callable[[Any], str] = repr) -> str:
+    """`repr(value)`, or a stand-in where that raises."""
+    try:
+        return to_text(value)
+    except Exception:
+        return f"<unprintable {type(value).__name__} object>"
+
+
+def _escape_surrogate(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+class _Walk:
+    """One conversion: what is left of its budget and which containers it is inside of."""
+
+    __slots__ = ("inside", "left", "redactor")
+
+    def __init__(self, redactor: Redactor, budget: int) -> None:
+        self.redactor = redactor
+        self.left = budget
+        self.inside: set[int] = set()
+
+    def visit(self, value: Any, depth: int) -> Any:
+        self.left -= _NODE_COST
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if kind is str:
+            return self.text(value)
+        if kind is int:
+            return value if value in _INT_RANGE else self.text(f"{value:#x}")
+        if kind is float:
+            return value if math.isfinite(value) else repr(value)
+        return self.other(value, depth)
+
+    def text(self, text: str) -> str:
+        if self.left <= 0:
+            return _TRUNCATED
+        clean = scrubbed_text(text, self.redactor, max_characters=self.left)
+        self.left -= len(clean)
+        return clean
+
+    def other(self, value: Any, depth: int) -> Any:
+        if isinstance(value, Enum):
+            return self.visit(value.value, depth + 1) if depth < _MAX_DEPTH else _TRUNCATED
+        for kind, convert in _SCALARS:
+            if isinstance(value, kind):
+                return self.visit(convert(value), depth) if depth < _MAX_DEPTH else _TRUNCATED
+        try:
+            return self.container(value, depth)
+        except Exception:
+            return self.text(f"<unprintable {type(value).__name__} object>")
+
+    def container(self, value: Any, depth: int) -> Any:
+        pairs = _pairs(value)
+        items = None if pairs is not None else _items(value)
+        if pairs is None and items is None:
+            return self.text(printable(value, str if isinstance(value, Exception) else repr))
+        if id(value) in self.inside:
+            return "[circular]"
+        if depth >= _MAX_DEPTH:
+            return _TRUNCATED
+        self.inside.add(id(value))
+        try:
+            if pairs is not None:
+                return self.mapping(pairs, depth)
+            return self.sequence(items or (), depth)
+        finally:
+            self.inside.discard(id(value))
+
+    def sequence(self, items: Iterable[Any], depth: int) -> list[Any]:
+        result: list[Any] = []
+        for item in items:
+            if self.left <= 0:
+                result.append(_TRUNCATED)
+                break
+            result.append(self.visit(item, depth + 1))
+        return result
+
+    def mapping(self, pairs: Iterable[tuple[Any, Any]], depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for raw_key, value in pairs:
+            if self.left <= 0:
+                result[_TRUNCATED] = True
+                break
+            key = self.key(raw_key, result)
+            hidden = value is not None and type(value) is not bool
+            if hidden and self.redactor.is_sensitive(key):
+                result[key] = REDACTED
+            else:
+                result[key] = self.visit(value, depth + 1)
+        return result
+
+    def key(self, raw: Any, taken: Mapping[str, Any]) -> str:
+        text = raw if type(raw) is str else _key_text(raw)
+        text = key = self.text(text[:256])
+        number = 1
+        while key in taken:
+            number += 1
+            key = f"{text}_{number}"
+        return key
+
+
+def _key_text(raw: Any) -> str:
+    if isinstance(raw, str):
+        return str.__str__(raw)
+    if isinstance(raw, bytes):
+        return raw[:256].decode("utf-8", "backslashreplace")
+    return printable(raw)
+
+
+def _pairs(value: Any) -> Iterable[tuple[Any, Any]] | None:
+    """Names and values of what has named parts."""
+    if isinstance(value, dict):
+        return list(value.items())  # a copy: another thread may be writing to it
+    if isinstance(value, Mapping):
+        return value.items()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr]
+    if hasattr(type(value), "model_fields"):  # pydantic, which core brings
+        return list(vars(value).items())
+    return None
+
+
+def _items(value: Any) -> Iterable[Any] | None:
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    return None
+
+
+_SCALARS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (str, str.__str__),
+    (bool, bool),
+    (int, int),
+    (float, float),
+    (bytes, lambda b: bytes(b[:MAX_CHARACTERS]).decode("utf-8", "backslashreplace")),
+    (bytearray, lambda b: bytes(b[:MAX_CHARACTERS]).decode("utf-8", "backslashreplace")),
+    (datetime.datetime, datetime.datetime.isoformat),
+    (datetime.date, datetime.date.isoformat),
+    (datetime.time, datetime.time.isoformat),
+)
+"""Subclasses of what JSON knows, as the exact type; what they override is not trusted."""
