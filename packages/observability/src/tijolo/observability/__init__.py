@@ -1,6 +1,11 @@
 """Structured, redacted, non-blocking logs and health endpoints for FastAPI services."""
 
+from tijolo.core.compat import enforce as _enforce
+from tijolo.observability._compat import COMPAT as _COMPAT
 from tijolo.observability._version import __version__
+
+_enforce(_COMPAT, __version__)
+
 from tijolo.observability.health import (
     DetailAuthorizer,
     HealthAggregatePolicy,

@@ -76,6 +76,7 @@ class Readiness:
         self.phase: Phase = "initializing"
 
     def __call__(self) -> bool:
+        """Whether the phase is `ready`."""
         return self.phase == "ready"
 
     def set_ready(self) -> None:
@@ -110,7 +111,9 @@ class HealthConfig:
 
     def __post_init__(self) -> None:
         if not self.timeout > 0:
-            raise ValueError(f"HealthConfig.timeout must be more than 0 seconds, got {self.timeout!r}")
+            raise ValueError(
+                f"HealthConfig.timeout must be more than 0 seconds, got {self.timeout!r}"
+            )
         if not self.cache_ttl >= 0:
             raise ValueError(f"HealthConfig.cache_ttl must be 0 or more, got {self.cache_ttl!r}")
 

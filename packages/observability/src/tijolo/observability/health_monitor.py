@@ -50,9 +50,8 @@ class HealthMonitor:
         self._checks = config.named_checks()
         unknown = sorted(config.optional - self._checks.keys())
         if unknown:
-            raise ValueError(
-                f"Unknown optional check {unknown[0]!r}; there are: {', '.join(self._checks) or 'none'}"
-            )
+            names = ", ".join(self._checks) or "none"
+            raise ValueError(f"Unknown optional check {unknown[0]!r}; there are: {names}")
         self._ready = ready
         self._was_ready = False
         self._clock = clock

@@ -13,8 +13,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, SecretStr
-from tijolo.core import Resource
 
+from tijolo.core import Resource
 from tijolo.observability.health import (
     HealthCheck,
     HealthCheckResult,
@@ -109,12 +109,12 @@ def _add_probe(
 def _with_checks(
     config: HealthConfig, db: Resource | None, checks: Mapping[str, HealthCheck]
 ) -> HealthConfig:
-    named = config.named_checks()
-    more = {**({"database": db.health_check} if db is not None else {}), **checks}
-    twice = sorted(more.keys() & named.keys()) + (["database"] if db and "database" in checks else [])
-    if twice:
-        raise ValueError(f"Two health checks are named {twice[0]!r}; rename one of them")
-    return dataclasses.replace(config, checks={**more, **named})
+    named: dict[str, HealthCheck] = {} if db is None else {"database": db.health_check}
+    for name, check in (*checks.items(), *config.named_checks().items()):
+        if name in named:
+            raise ValueError(f"Two health checks are named {name!r}; rename one of them")
+        named[name] = check
+    return dataclasses.replace(config, checks=named)
 
 
 async def _may_see_details(request: Request, config: HealthConfig, *, public: bool) -> bool:
@@ -143,11 +143,9 @@ def _knows_secret(request: Request, config: HealthConfig) -> bool:
 
 
 def _answer(report: HealthReport, details: Mapping[str, str | None] | None) -> JSONResponse:
-    body = HealthResponse(status=report.status)
+    body: dict[str, Any] = {"status": report.status}
     if details is not None:
-        body = HealthResponse(status=report.status, checks=list(report.checks), **details)
-    return JSONResponse(
-        body.model_dump(mode="json", exclude_unset=True),
-        status_code=503 if report.status is HealthStatus.FAIL else 200,
-        headers=_NO_STORE,
-    )
+        body["checks"] = [check.model_dump(mode="json") for check in report.checks]
+        body.update({name: value for name, value in details.items() if value is not None})
+    status_code = 503 if report.status is HealthStatus.FAIL else 200
+    return JSONResponse(body, status_code=status_code, headers=_NO_STORE)

@@ -61,7 +61,8 @@ _URL_CREDENTIALS = re.compile(
     r"""(?<=://)(?:[^\s/?#"'<>]{0,1024}@|[^\s:@/]{0,256}:(?!\d{1,5}/)[^\s"'<>]{0,1024}@)"""
 )
 _PEM = re.compile(
-    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.{0,16384}?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.{0,16384}?"
+    r"(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
     re.DOTALL,
 )
 _CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w)", re.ASCII)
@@ -136,20 +137,6 @@ class Redactor:
         return pair if self.text(plain) == plain else f"{name}={REDACTED}"
 
 
-DEFAULT_REDACTOR = Redactor()
-
-
-def redact_text(text: str) -> str:
-    """`text` without the credentials that `DEFAULT_REDACTOR` knows by their shape."""
-    return DEFAULT_REDACTOR.text(text)
-
-
-def redact_query(query: str | bytes) -> str:
-    """A URL's query string, fit for a log: `page=2&token=[redacted]`."""
-    text = query.decode("latin-1") if isinstance(query, bytes) else query
-    return DEFAULT_REDACTOR.query(text)
-
-
 def _normalized(key: str) -> str:
     return _PUNCTUATION.sub("", key).lower()
 
@@ -184,3 +171,17 @@ def _cpf(match: re.Match[str]) -> str:
         for size in (9, 10)
     )
     return REDACTED if right and len(set(numbers)) > 1 else match[0]
+
+
+DEFAULT_REDACTOR = Redactor()
+
+
+def redact_text(text: str) -> str:
+    """`text` without the credentials that `DEFAULT_REDACTOR` knows by their shape."""
+    return DEFAULT_REDACTOR.text(text)
+
+
+def redact_query(query: str | bytes) -> str:
+    """A URL's query string, fit for a log: `page=2&token=[redacted]`."""
+    text = query.decode("latin-1") if isinstance(query, bytes) else query
+    return DEFAULT_REDACTOR.query(text)
