@@ -7,7 +7,7 @@ prefixes of ``include_router`` since FastAPI 0.137.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 UNMATCHED_ROUTE = "__unmatched__"
@@ -39,13 +39,24 @@ def _route_path(scope: Mapping[str, Any]) -> str | None:
 
 
 def _path_by_endpoint(scope: Mapping[str, Any]) -> str | None:
-    """Older Starlette leaves only the endpoint of a plain route: find the route by it."""
+    """Starlette before 1.8 leaves only the endpoint of a plain route: find the route by it."""
     endpoint = scope.get("endpoint")
     if endpoint is None:
         return None
-    routes = getattr(scope.get("app"), "routes", ())
-    matched = (route for route in routes if getattr(route, "endpoint", None) is endpoint)
-    return _own_path(next(matched, None))
+    asked_for = str(scope.get("path", "")).removeprefix(scope.get("root_path", ""))
+    for route in _leaves(getattr(scope.get("app"), "routes", ())):
+        path_regex = getattr(route, "path_regex", None)
+        if route.endpoint is endpoint and path_regex and path_regex.match(asked_for):
+            return _own_path(route)
+    return None
+
+
+def _leaves(routes: Iterable[Any]) -> Iterator[Any]:
+    for route in routes:
+        if hasattr(route, "routes"):
+            yield from _leaves(route.routes or ())
+        elif hasattr(route, "endpoint"):
+            yield route
 
 
 def _own_path(route: object) -> str | None:

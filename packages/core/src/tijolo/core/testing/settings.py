@@ -27,7 +27,7 @@ def assert_settings_read(*settings_classes: type[BaseModel], by: str) -> Iterato
     unread = {(cls, name) for cls in settings_classes for name in cls.model_fields}
 
     def recording(self: BaseModel, name: str) -> Any:
-        found = {(cls, name) for cls in settings_classes if isinstance(self, cls)} & unread
+        found = {(cls, name) for cls in settings_classes if cls in type(self).__mro__} & unread
         if found and _reader_is(by):
             unread.difference_update(found)
         return object.__getattribute__(self, name)
