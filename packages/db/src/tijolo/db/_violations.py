@@ -58,11 +58,11 @@ def find_violation(exc: IntegrityError, metadata: MetaData | None = None) -> Vio
     orig: Any = exc.orig
     if orig is None:
         return Violation("unknown")
+    if orig.args and isinstance(orig.args[0], int):  # before SQLSTATE, which it also has
+        return _mysql(orig, metadata)
     state = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
     if isinstance(state, str):
         return _postgres(orig, state, metadata)
-    if orig.args and isinstance(orig.args[0], int):
-        return _mysql(orig, metadata)
     return _sqlite(str(orig), metadata)
 
 
