@@ -142,7 +142,10 @@ def db_url(backend, make_database, tmp_path):
 async def db(db_url):
     """A connected manager with the suite's tables, empty."""
     manager = AsyncDatabaseManager(
-        db_url, environment="test", cursor_secret="k" * 16 + "0123456789abcdef", metadata=SHOP.metadata
+        db_url,
+        environment="test",
+        cursor_secret="k" * 16 + "0123456789abcdef",
+        metadata=SHOP.metadata,
     )
     await manager.connect()
     await manager.create_tables()

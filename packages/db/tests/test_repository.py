@@ -77,7 +77,9 @@ async def test_a_conflict_tells_fields_and_no_values(db, repository, shop):
     await _some(db, repository, shop, "hush" + "-hush")
     async with db.transaction() as session:
         with pytest.raises(ConflictException) as caught:
-            await repository(session, shop.Product).add(shop.Product(name="x", sku=("hush" + "-hush")))
+            await repository(session, shop.Product).add(
+                shop.Product(name="x", sku=("hush" + "-hush"))
+            )
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert "hush-hush" not in shown
     assert "INSERT" not in shown

@@ -121,4 +121,5 @@ def _columns_of(name: str | None, metadata: MetaData | None) -> tuple[str, ...]:
 
 
 def _constraints(table: Table) -> Iterable[Any]:
-    return [item for item in (*table.constraints, *table.indexes) if item.name is not None]
+    found: list[Any] = [*table.constraints, *table.indexes]
+    return [item for item in found if item.name is not None]
