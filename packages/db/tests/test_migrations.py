@@ -50,10 +50,12 @@ def project(tmp_path, monkeypatch, db_url):
     # other tests' tables are in the same database
     env = tmp_path / "migrations" / "env.py"
     env.write_text(
-        env.read_text().replace(
+        env.read_text()
+        .replace(
             "run_migrations(",
             "run_migrations(version_table=config_table, include_object=only, target_metadata=",
-        ).replace(
+        )
+        .replace(
             "\nrun_migrations",
             f"""
 config_table = "v_{table.lower()}"

@@ -15,6 +15,7 @@ from tijolo.db.alembic_hooks import (
     compose_hooks,
     reorder_base_columns_first,
 )
+from tijolo.db.controller import BaseController
 from tijolo.db.cursors import InvalidCursorException
 from tijolo.db.errors import (
     DatabaseFailure,
@@ -33,12 +34,15 @@ from tijolo.db.ordering import UnknownOrderError
 from tijolo.db.pagination import CountPolicy, CursorPage, InvalidPageError, Page
 from tijolo.db.prestart import wait_for_database
 from tijolo.db.repository import BaseRepository
+from tijolo.db.service import BaseService
 from tijolo.db.settings import DatabaseSettings
 from tijolo.db.soft_delete import SoftDeleteMixin, unique_when_alive
 from tijolo.db.sync_manager import DatabaseManager
 from tijolo.db.types import UtcDateTime, utc_now
 
 __all__ = [
+    "BaseService",
+    "BaseController",
     "BASE_COLUMN_ORDER",
     "NAMING_CONVENTION",
     "UNSET",
