@@ -219,7 +219,7 @@ async def test_relationships_load_by_name_and_are_written_nested(db, shop):
         await repo.add(order)
     async with db.read_only() as session:
         repo = BaseRepository(session, model=shop.Order)
-        with count_queries(db.engine, at_most=3):
+        with count_queries(db.engine, at_most=4):
             found = await repo.get_by_id(order.id, load=["lines", "customer.orders"])
             assert [line.position for line in found.lines] == [1, 2]
             assert found.customer.orders == [found]
