@@ -83,7 +83,7 @@ async def _tables(url):
 
 
 async def test_generated_migration_goes_up_and_down_and_is_in_sync(project, db_url):
-    helper, table, _ = project
+    helper, _, _ = project
     assert helper.current() is None
     script = helper.revision("first")
     assert helper.state() is MigrationState.BEHIND

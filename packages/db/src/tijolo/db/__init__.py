@@ -41,16 +41,16 @@ from tijolo.db.sync_manager import DatabaseManager
 from tijolo.db.types import UtcDateTime, utc_now
 
 __all__ = [
-    "BaseService",
-    "BaseController",
     "BASE_COLUMN_ORDER",
     "NAMING_CONVENTION",
     "UNSET",
     "AlembicHelper",
     "AsyncDatabaseManager",
     "AuditMixin",
+    "BaseController",
     "BaseModel",
     "BaseRepository",
+    "BaseService",
     "CountPolicy",
     "CursorPage",
     "DatabaseFailure",

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command_error() -> type[Exception]:
-    from alembic.util import CommandError  # noqa: PLC0415
+    from alembic.util import CommandError
 
     return CommandError
 

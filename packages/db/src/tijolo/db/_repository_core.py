@@ -134,9 +134,7 @@ class RepositoryCore(Generic[ModelT]):
         return [loader(self.model, item) for item in load]
 
     def _order(self, order_by: OrderBy, *, ascending: bool) -> list[OrderKey]:
-        return parse_order(
-            self.model, order_by, ascending=ascending, orderable=self._orderable
-        )
+        return parse_order(self.model, order_by, ascending=ascending, orderable=self._orderable)
 
     def _order_clauses(self, keys: Iterable[OrderKey]) -> list[ColumnElement[Any]]:
         dialect = self._dialect

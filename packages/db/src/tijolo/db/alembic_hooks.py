@@ -32,7 +32,7 @@ def reorder_base_columns_first(
 
     ``BaseModel`` says this itself, by ``sort_order``; the hook serves models with another base.
     """
-    from alembic.operations.ops import CreateTableOp  # noqa: PLC0415
+    from alembic.operations.ops import CreateTableOp
 
     for directive in directives:
         for operation in directive.upgrade_ops.ops:

@@ -26,10 +26,10 @@ class BaseController(Generic[ServiceT, ResponseT]):
 
     async def update(
         self,
-        id: Any,
+        id: Any,  # noqa: A002
         data: Data,
         *,
-        expected_version: int | None = None,  # noqa: A002
+        expected_version: int | None = None,
     ) -> ResponseT:
         """See ``BaseService.update``."""
         found = await self.service.update(id, data, expected_version=expected_version)

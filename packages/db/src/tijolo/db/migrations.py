@@ -60,9 +60,9 @@ class AlembicHelper:
     @property
     def config(self) -> Config:
         """A new Alembic configuration: commands change theirs."""
-        from alembic.config import Config  # noqa: PLC0415
+        from alembic.config import Config
 
-        from tijolo.db import migration_env  # noqa: PLC0415
+        from tijolo.db import migration_env
 
         config = Config(self.config_path)
         config.attributes[migration_env.LOCK_TIMEOUT_ATTRIBUTE] = self._lock_timeout
@@ -114,7 +114,7 @@ class AlembicHelper:
         """Migrate up to ``revision``. Processes that come at once take turns; those that find
         the database at its head do not wait for anybody.
         """
-        from alembic import command  # noqa: PLC0415
+        from alembic import command
 
         if revision in {"head", "heads"} and self.state() is MigrationState.AT_HEAD:
             return
@@ -122,9 +122,9 @@ class AlembicHelper:
 
     def downgrade(self, revision: str = "-1") -> None:
         """Migrate down to ``revision``; to ``base`` in development only."""
-        from alembic import command  # noqa: PLC0415
+        from alembic import command
 
-        from tijolo.db.boundary import refuse_outside_development  # noqa: PLC0415
+        from tijolo.db.boundary import refuse_outside_development
 
         if revision == "base":
             refuse_outside_development("downgrade('base')", self.environment)
@@ -134,13 +134,13 @@ class AlembicHelper:
         self, message: str, *, autogenerate: bool = True, sql: bool = False, head: str = "head"
     ) -> Any:
         """Write a new migration; returns Alembic's ``Script``."""
-        from alembic import command  # noqa: PLC0415
+        from alembic import command
 
         return command.revision(self.config, message, autogenerate=autogenerate, sql=sql, head=head)
 
     def stamp(self, revision: str = "head") -> None:
         """Say that the database is at ``revision`` without migrating it."""
-        from alembic import command  # noqa: PLC0415
+        from alembic import command
 
         command.stamp(self.config, revision)
 
@@ -159,13 +159,13 @@ class AlembicHelper:
 
     def history(self, *, verbose: bool = False) -> str:
         """Every revision, newest first, as text."""
-        from alembic import command  # noqa: PLC0415
+        from alembic import command
 
         return self._captured(lambda config: command.history(config, verbose=verbose))
 
     def show(self, revision: str = "head") -> str:
         """One revision as text."""
-        from alembic import command  # noqa: PLC0415
+        from alembic import command
 
         return self._captured(lambda config: command.show(config, revision))
 
@@ -184,9 +184,9 @@ class AlembicHelper:
         Raises:
             ServiceUnavailableException: The database cannot be reached: not the same as drift.
         """
-        from alembic import command, util  # noqa: PLC0415
+        from alembic import command, util
 
-        from tijolo.db import migration_env  # noqa: PLC0415
+        from tijolo.db import migration_env
 
         if (state := self.state()) is not MigrationState.AT_HEAD:
             _logger.info("the database is %s the migrations", state.value)
@@ -202,7 +202,7 @@ class AlembicHelper:
         return True
 
     def _script(self) -> ScriptDirectory:
-        from alembic.script import ScriptDirectory  # noqa: PLC0415
+        from alembic.script import ScriptDirectory
 
         return ScriptDirectory.from_config(self.config)
 
@@ -215,9 +215,9 @@ class AlembicHelper:
         return output.getvalue()
 
     def _current_heads(self) -> tuple[str, ...]:
-        from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+        from alembic.runtime.migration import MigrationContext
 
-        from tijolo.db import migration_env  # noqa: PLC0415
+        from tijolo.db import migration_env
 
         config = self.config
         table = config.get_main_option("version_table") or "alembic_version"

@@ -99,9 +99,9 @@ def _key(model: type[Any], item: Any, *, ascending: bool, orderable: Iterable[st
         _check(model, name, orderable)
         return _of_name(model, name, descending=(not ascending) ^ item.startswith("-"))
     expression, descending, nulls_first = _unwrap(item, not ascending)
-    name, nullable = _mapped(model, expression)
+    mapped, nullable = _mapped(model, expression)
     nulls = descending if nulls_first is None else nulls_first
-    return OrderKey(expression, name, descending, nulls, nullable)
+    return OrderKey(expression, mapped, descending, nulls, nullable)
 
 
 def _check(model: type[Any], name: str, orderable: Iterable[str]) -> None:

@@ -40,10 +40,10 @@ class BaseService(Generic[RepositoryT, ResponseT]):
 
     async def update(
         self,
-        id: Any,
+        id: Any,  # noqa: A002
         data: Data,
         *,
-        expected_version: int | None = None,  # noqa: A002
+        expected_version: int | None = None,
     ) -> ResponseT:
         """Change what ``data`` names; a schema names the fields that were set, None included.
 
