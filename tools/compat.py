@@ -197,6 +197,8 @@ def _first_line_problems(package: Package) -> Iterator[str]:
     body = ast.parse(path.read_text(encoding="utf-8")).body
     if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
         body = body[1:]  # the docstring
+    if body and isinstance(body[0], ast.ImportFrom) and body[0].module == "__future__":
+        body = body[1:]
     wanted = FIRST_LINES.format(module=package.module)
     if "\n".join(ast.unparse(node) for node in body[:4]) != wanted:
         indented = wanted.replace("\n", "\n    ")
