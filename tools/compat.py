@@ -131,6 +131,7 @@ def problems(packages: dict[str, Package]) -> Iterator[str]:
         yield f"packages depend on each other in a circle: {' -> '.join(error.args[1])}"
     for package in packages.values():
         yield from _range_problems(package, packages)
+        yield from _root_problems(package)
         yield from _import_problems(package, packages)
         if (package.directory / "LICENSE").read_bytes() != (ROOT / "LICENSE").read_bytes():
             yield f"packages/{package.name}/LICENSE differs from the LICENSE of the root"
@@ -141,6 +142,14 @@ def problems(packages: dict[str, Package]) -> Iterator[str]:
     for path, wanted in expected(packages).items():
         if not path.exists() or path.read_text(encoding="utf-8") != wanted:
             yield f"{path.relative_to(ROOT)} is stale; run: hatch run compat sync"
+
+
+def _root_problems(package: Package) -> Iterator[str]:
+    # a package that is not named is not looked at, and nobody notices
+    tools = tomlkit.parse((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    for tool, setting in (("mypy", tools["mypy"]["packages"]), ("coverage", tools["coverage"]["run"]["source_pkgs"])):
+        if package.module not in setting:
+            yield f"pyproject.toml: [tool.{tool}] does not name {package.module}"
 
 
 def _range_problems(package: Package, packages: dict[str, Package]) -> Iterator[str]:

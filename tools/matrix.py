@@ -28,12 +28,13 @@ from tools.workspace import ROOT, Package, choose, git, last_tag, load
 PLUGIN = "tijolo.core.testing.pytest_services"
 IMPORT_ALL = """
 import importlib, sys
-allowed, behind, failed = sys.argv[1] == "with-missing-extras", [], []
+command, behind, failed = sys.argv[1], [], []
 for name in sys.argv[2:]:
     try:
         importlib.import_module(name)
     except Exception as error:
-        if allowed and type(error).__name__ == "MissingExtraError":
+        # MissingExtraError, or what a package that stands alone has instead of it
+        if command and isinstance(error, ImportError) and command in str(error):
             behind.append(name)
         else:
             failed.append(f"{name}: {type(error).__name__}: {error}")
@@ -89,9 +90,9 @@ class Trial:
         if missing_extras or "pytest" not in venv.distributions():
             # plugins of pytest are imported by pytest, which the test run below does
             modules = [m for m in modules if ".testing.pytest_" not in m]
-        allowed = "with-missing-extras" if missing_extras else "complete"
+        command = f'pip install "{self.package.distribution}[' if missing_extras else ""
         warnings = [] if self.lowest else ["-W", "error"]
-        done = venv.run(*warnings, "-c", IMPORT_ALL, allowed, *modules, cwd=self.folder)
+        done = venv.run(*warnings, "-c", IMPORT_ALL, command, *modules, cwd=self.folder)
         if done.returncode:
             raise SystemExit(f"{self.package.name}: not every module imports\n{done.stdout}")
         return f"{len(modules)} modules import ({done.stdout.strip()})"
