@@ -12,7 +12,9 @@ from pathlib import Path
 
 from tests.benchmarks.harness import run
 
-AREAS = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
+AREAS = sorted(
+    path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py")
+)
 
 
 def main() -> int:

@@ -10,19 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import cycle, islice
 from random import Random
+from time import thread_time
 from typing import Annotated
 
 import brutils
 import pycpfcnpj.cnpj
 import pycpfcnpj.cpf
 import pycpfcnpj.cpfcnpj
+import tijolo.br_validators as br
 import validate_docbr
 from erpbrasil.base.fiscal import cnpj_cpf as erpbrasil
 from pydantic import AfterValidator, BaseModel, TypeAdapter
 from stdnum.br import cnpj as stdnum_cnpj
 from stdnum.br import cpf as stdnum_cpf
 
-import tijolo.br_validators as br
 from tests.benchmarks.harness import Contender, Group, Operation
 
 Check = Callable[[str], object]
@@ -93,7 +94,7 @@ def row(
     """One interleaved group; the baseline is the fastest peer."""
     contenders = [Contender(name=n, run=over(f, samples), role="peer") for n, f in peers.items()]
     ours = Contender(name="tijolo.br_validators", run=over(subject, samples), goal=SIX_TIMES)
-    return Group(row="B1", title=title + note, contenders=[*contenders, ours])
+    return Group(row="B1", title=title + note, contenders=[*contenders, ours], clock=thread_time)
 
 
 def over(check: Check, samples: list[str]) -> Operation:
@@ -124,7 +125,7 @@ def plain_rows() -> Iterable[Group]:
             Contender(name="brutils", run=over(peer, samples), role="peer"),
             Contender(name="tijolo.br_validators", run=over(ours, samples)),
         ]
-        yield Group(row="B1", title=title, contenders=contenders)
+        yield Group(row="B1", title=title, contenders=contenders, clock=thread_time)
 
 
 def pydantic_rows() -> Iterable[Group]:
@@ -157,8 +158,13 @@ def pydantic_rows() -> Iterable[Group]:
     for name, (kind, samples) in values.items():
         validate = TypeAdapter(kind).validate_python
         types.append(Contender(name=name, run=over(validate, samples), goal=12))
-    yield Group(row="B1", title="Pydantic type against str", contenders=types)
-    yield Group(row="B1", title="Pydantic model of one field, from JSON", contenders=_models(raw))
+    yield Group(row="B1", title="Pydantic type against str", contenders=types, clock=thread_time)
+    yield Group(
+        row="B1",
+        title="Pydantic model of one field, from JSON",
+        contenders=_models(raw),
+        clock=thread_time,
+    )
 
 
 def _accepted(check: Check, value: str) -> str:
