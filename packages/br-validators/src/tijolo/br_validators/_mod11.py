@@ -10,8 +10,11 @@ the check digits are tested by the same few look-ups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from struct import error as struct_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MISSES = (IndexError, UnicodeEncodeError, struct_error)
 """What the look-ups raise for a foreign character, a lone surrogate and a wrong length."""

@@ -16,7 +16,6 @@ trace, and so can neither the function nor anybody else find it: 0FQ 1GR 2HS 3IT
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from struct import Struct
 
 from ._mask import Mask
@@ -28,6 +27,7 @@ from .strictness import STRICT, Strictness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 PATTERN = r"^[0-9A-Z]{2}\.?[0-9A-Z]{3}\.?[0-9A-Z]{3}/?[0-9A-Z]{4}-?[0-9]{2}$"

@@ -9,7 +9,6 @@ is consensus, not published text. CPFs have no letters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from struct import Struct
 
 from ._mask import Mask
@@ -21,6 +20,7 @@ from .strictness import STRICT, Strictness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 PATTERN = r"^[0-9]{3}\.?[0-9]{3}\.?[0-9]{3}-?[0-9]{2}$"
