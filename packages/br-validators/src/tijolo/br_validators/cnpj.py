@@ -54,6 +54,9 @@ _SECOND = (6, 5, 4, 3, 2, 9, 8, 7)
 
 _RESIDUES = residues(DIGITS + LETTERS)
 _split: Callable[[bytes], tuple[int, int, int, int, int, int]] = Struct("<6H2x").unpack
+_split_masked: Callable[[bytes], tuple[int, int, int, int, int, int, int]] = Struct(
+    "<HxHBxBHxHHx2x"  # the third pair has a separator inside
+).unpack
 _Tables = tuple[list[int], list[int], list[int], list[int], list[str]]
 _tables: _Tables = ([], [], [], [], [])
 
@@ -67,13 +70,16 @@ def is_valid_cnpj(
     """
     if strictness is STRICT and type(value) is str:
         try:
-            if len(value) == 14:
-                codes = value.encode().translate(_RESIDUES)
-            elif len(value) == 18 and value[2:11:4] == "../" and value[15] == "-":
-                codes = value.encode().translate(_RESIDUES, b"./-")
+            if (
+                len(value) == 18
+                and value[2] == value[6] == "."
+                and value[10] == "/"
+                and value[15] == "-"
+            ):
+                a, b, c, high, d, e, f = _split_masked(value.encode().translate(_RESIDUES))
+                c |= high << 8
             else:
-                codes = b""
-            a, b, c, d, e, f = _split(codes)
+                a, b, c, d, e, f = _split(value.encode().translate(_RESIDUES))
             p, q, r, s, pairs = _tables
             if pairs[p[a] + q[b] + r[c] + s[d] + p[e] + q[f]] != value[-2:]:
                 return False
