@@ -43,7 +43,9 @@ class Exchange:
 
 
 def http_scope(path: str = "/", method: str = "GET", **extra: Any) -> dict[str, Any]:
-    headers = [(k.lower().encode(), v.encode("latin-1")) for k, v in extra.pop("headers", {}).items()]
+    headers = [
+        (k.lower().encode(), v.encode("latin-1")) for k, v in extra.pop("headers", {}).items()
+    ]
     return {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -24,11 +24,11 @@ ORIGIN = "https://shop.example"
 SECRET = "hunter2-in-the-message"
 
 
-class Settings(WebSettings, CORSSettings, BaseAppSettings):
-    model_config = {"env_file": None}
+class Settings(WebSettings, CORSSettings, BaseAppSettings, env_file=None):
+    pass
 
 
-class Crash(Exception):
+class CrashError(Exception):
     pass
 
 
@@ -38,7 +38,7 @@ class CrashingMiddleware:
 
     async def __call__(self, scope, receive, send):
         if scope.get("path") == "/middleware":
-            raise Crash(SECRET)
+            raise CrashError(SECRET)
         await self.app(scope, receive, send)
 
 
@@ -48,19 +48,19 @@ def crashing_app() -> FastAPI:
     app.add_middleware(CrashingMiddleware)
 
     async def broken_dependency():
-        raise Crash(SECRET)
+        raise CrashError(SECRET)
 
     async def broken_stream():
         yield b"x" * 10
-        raise Crash(SECRET)
+        raise CrashError(SECRET)
 
     @app.get("/handler/{item}")
     async def handler(item: str):
-        raise Crash(SECRET)
+        raise CrashError(SECRET)
 
     @app.get("/sync")
     def sync_handler():
-        raise Crash(SECRET)
+        raise CrashError(SECRET)
 
     @app.get("/dependency", dependencies=[Depends(broken_dependency)])
     async def dependency():
@@ -98,9 +98,7 @@ async def test_a_crash_is_one_problem_with_cors_and_security_headers_and_one_id(
 ):
     app = crashing_app()
     async with serve(app) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-        answer = await http.get(
-            path, headers={"Origin": ORIGIN, "X-Request-ID": "quote-me-123"}
-        )
+        answer = await http.get(path, headers={"Origin": ORIGIN, "X-Request-ID": "quote-me-123"})
         assert (await http.get("/ok")).json() == {"ok": True}
     problem = answer.json()
     assert answer.status_code == problem["status"] == 500
@@ -151,7 +149,7 @@ async def test_after_the_start_the_server_is_told_to_abort(exchange, records):
     async def action(send):
         await start(send)
         await send({"type": "http.response.body", "body": b"1", "more_body": True})
-        raise Crash(SECRET)
+        raise CrashError(SECRET)
 
     made = await exchange(boundary_over(action), catch=True)
     assert isinstance(made.error, ResponseAbortedError)
@@ -165,7 +163,7 @@ async def test_a_failure_after_the_whole_response_is_logged_and_changes_nothing(
         await start(send)
         await send({"type": "http.response.body", "body": b"1", "more_body": True})
         await send({"type": "http.response.body", "body": b"2"})
-        raise Crash(SECRET)
+        raise CrashError(SECRET)
 
     made = await exchange(boundary_over(action))
     assert made.body == b"12"
@@ -202,7 +200,7 @@ async def test_a_group_of_one_means_its_member(exchange, records):
 
 async def test_a_group_of_several_is_a_500(exchange, records):
     async def action(send):
-        raise ExceptionGroup("tasks", [ConflictException("taken"), Crash(SECRET)])
+        raise ExceptionGroup("tasks", [ConflictException("taken"), CrashError(SECRET)])
 
     made = await exchange(boundary_over(action))
     assert made.status == 500
@@ -223,7 +221,7 @@ async def test_other_scopes_pass(kind):
 
 async def test_a_handler_of_the_services_own_decides_and_may_fail(exchange, records):
     async def action(send):
-        raise Crash(SECRET)
+        raise CrashError(SECRET)
 
     async def own(request, exc):
         return PlainTextResponse("mine", status_code=500)

@@ -45,7 +45,9 @@ def _message(error: Mapping[str, Any]) -> str:
         expected = (error.get("ctx") or {}).get("expected_tags", "")
         return f"Input tag is none of the expected ones: {expected}"
     shortest = 1 if kind in _WRITTEN_BY_VALIDATORS else 4
-    if any(_contains(text, sent) for sent in _fragments(error.get("input")) if len(sent) >= shortest):
+    if any(
+        _contains(text, sent) for sent in _fragments(error.get("input")) if len(sent) >= shortest
+    ):
         return "Invalid value"
     return text
 
@@ -78,7 +80,7 @@ def _as_text(item: object) -> Iterator[str]:
         item = item.decode("utf-8", "replace")
     try:
         text = str(item)
-    except Exception:  # noqa: BLE001 - whatever a foreign type does in __str__, or an int too long for text
+    except Exception:
         return
     if text.strip():
         yield text

@@ -89,7 +89,7 @@ def create_app(
     return app
 
 
-def _docs_urls(settings: BaseAppSettings, web: WebSettings) -> dict[str, str | None]:
+def _docs_urls(settings: BaseAppSettings, web: WebSettings) -> dict[str, Any]:
     shown = web.OPENAPI_ENABLED
     if shown is None:
         shown = settings.ENVIRONMENT is not Environment.PRODUCTION

@@ -21,9 +21,7 @@ ForwardedHeader = Literal["X-Forwarded-For", "Forwarded"]
 MAX_HOPS = 32
 _NETWORKS_KEY = "tijolo.trusted_proxies"
 _PEER_KEY = "tijolo.peer"
-_FORWARDED_PAIR = re.compile(
-    r'(?:^|;)\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s"]*)\s*(?=;|$)'
-)
+_FORWARDED_PAIR = re.compile(r'(?:^|;)\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s"]*)\s*(?=;|$)')
 _SECURE_SCHEME = {("http", "https"): "https", ("websocket", "https"): "wss"}
 _PLAIN_SCHEME = {("http", "http"): "http", ("websocket", "http"): "ws"}
 

@@ -42,7 +42,7 @@ class ErrorBoundaryMiddleware:
 
     def __init__(self, app: ASGIApp, *, handler: ExceptionHandler | None = None) -> None:
         self.app = app
-        self.handler: ExceptionHandler = handler or _make_default()  # type: ignore[assignment]
+        self.handler: ExceptionHandler = handler or _make_default()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application and catch what it lets go."""
@@ -57,15 +57,13 @@ class ErrorBoundaryMiddleware:
             if kind == "http.response.start":
                 _refuse_control_characters(message)
                 started = True
-            elif kind == "http.response.body":
-                finished = not message.get("more_body", False)
-            elif kind in _LAST_MESSAGES:
+            elif kind == "http.response.body" or kind in _LAST_MESSAGES:
                 finished = not message.get("more_body", False)
             await send(message)
 
         try:
             await self.app(scope, receive, watching_send)
-        except Exception as exc:  # noqa: BLE001 - this is the place that catches everything
+        except Exception as exc:
             cause = _only_member(exc)
             if isinstance(cause, ClientDisconnect):
                 _log.debug("the client left before the response was complete")
@@ -86,7 +84,7 @@ class ErrorBoundaryMiddleware:
             return known
         try:
             return await _call(self.handler, request, exc)
-        except Exception as again:  # noqa: BLE001 - a handler of the service's own may fail too
+        except Exception as again:
             log_failure(request.scope, again)
             return problem_response(request.scope, 500, detail=INTERNAL_DETAIL)
 
@@ -94,9 +92,7 @@ class ErrorBoundaryMiddleware:
 def _refuse_control_characters(message: Message) -> None:
     headers = message.get("headers", ())
     if b"".join(chain.from_iterable(headers)).translate(None, _FIELD_BYTES):
-        name = next(
-            (n for n, v in headers if (n + v).translate(None, _FIELD_BYTES)), b""
-        )
+        name = next((n for n, v in headers if (n + v).translate(None, _FIELD_BYTES)), b"")
         raise ValueError(f"response header {name!r} contains a line break or control character")
 
 
@@ -111,7 +107,7 @@ async def _call(handler: ExceptionHandler, request: Request, exc: Exception) -> 
     if not inspect.iscoroutinefunction(handler):
         made = await run_in_threadpool(handler, request, exc)  # type: ignore[arg-type]
         return await made if inspect.isawaitable(made) else made  # type: ignore[return-value]
-    response: Response = await handler(request, exc)  # type: ignore[arg-type, assignment]
+    response: Response = await handler(request, exc)  # type: ignore[arg-type]
     return response
 
 

@@ -82,9 +82,7 @@ def make_http_exception_handler(
     return handler
 
 
-async def validation_exception_handler(
-    request: Request, exc: RequestValidationError
-) -> Response:
+async def validation_exception_handler(request: Request, exc: RequestValidationError) -> Response:
     """Answer refused input: 400 for a body that is not JSON, else 422 naming the fields."""
     return _validation_problem(request.scope, exc)
 
@@ -224,7 +222,7 @@ def _validation_problem(scope: Scope, exc: RequestValidationError) -> Response:
     return problem_response(
         scope,
         422,
-        detail=f"{total} field{'s' if total != 1 else ''} of the request {'were' if total != 1 else 'was'} refused.",
+        detail=f"The request was refused: {total} {'error' if total == 1 else 'errors'}.",
         details={"errors_total": total} if total > MAX_ERRORS else None,
         errors=public_errors(errors),
     )

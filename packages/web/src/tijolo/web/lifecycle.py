@@ -78,7 +78,8 @@ class Lifespan:
                 await validate()
             state: dict[str, Any] = {}
             for extra in self.lifecycle.lifespan_extras:
-                state.update(await stack.enter_async_context(extra(app)) or {})
+                more = await stack.enter_async_context(extra(app))
+                state.update(more or {})
             self.readiness.set_ready()
             try:
                 yield state

@@ -36,10 +36,11 @@ def build_pagination_link_header(
     if pages == 0:
         return ""
     targets = {"first": 1, "prev": min(page - 1, pages), "next": page + 1, "last": pages}
+    kept = extra_params or {}
     links = [
-        f'<{_url(base_url, {**(extra_params or {}), page_param: n, size_param: page_size})}>; rel="{rel}"'
-        for rel, n in targets.items()
-        if 1 <= n <= pages
+        f'<{_url(base_url, {**kept, page_param: number, size_param: page_size})}>; rel="{rel}"'
+        for rel, number in targets.items()
+        if 1 <= number <= pages
     ]
     return ", ".join(links)
 

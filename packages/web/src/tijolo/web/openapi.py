@@ -54,7 +54,7 @@ def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _is_fastapis_422(response: dict[str, Any] | None) -> bool:
     content = (response or {}).get("content", {}).get("application/json", {})
-    return content.get("schema", {}).get("$ref") == _REPLACED
+    return bool(content.get("schema", {}).get("$ref") == _REPLACED)
 
 
 def _problem(description: str) -> dict[str, Any]:

@@ -37,7 +37,9 @@ CODE_OF_STATUS: Mapping[int, str] = {
 class ProblemError(BaseModel):
     """One field that was refused."""
 
-    loc: list[str | int] = Field(description="Where: body, query, path, header or cookie, then keys.")
+    loc: list[str | int] = Field(
+        description="Where: body, query, path, header or cookie, then keys."
+    )
     message: str
     type: str = Field(description="Stable identifier of the rule that was broken.")
     pointer: str | None = Field(

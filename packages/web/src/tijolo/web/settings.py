@@ -1,4 +1,7 @@
-"""Settings mixins of the web layer: ``class Settings(WebSettings, CORSSettings, BaseAppSettings)``."""
+"""Settings mixins of the web layer, composed by the service.
+
+``class Settings(WebSettings, CORSSettings, ServerSettings, BaseAppSettings)``
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from tijolo.core import REQUEST_ID_HEADER
 from tijolo.web.security_headers import DEFAULT_SECURITY_HEADERS
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECASE)
+_ORIGIN = re.compile(
+    r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECASE
+)
 
 
 def _split(value: object) -> object:
@@ -122,10 +127,12 @@ class WebSettings(BaseSettings):
     @classmethod
     def _is_prefix(cls, prefix: str) -> str:
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
-            raise ValueError(f"{prefix!r} must start with a slash and not end with one, or be empty")
+            raise ValueError(
+                f"{prefix!r} must start with a slash and not end with one, or be empty"
+            )
         return prefix
 
 
 def section(settings: object, kind: type[Any]) -> Any:
-    """``settings`` if they are of ``kind``, else the defaults of ``kind`` (never the environment)."""
+    """``settings`` if they are of ``kind``, else the defaults of ``kind``, unread environment."""
     return settings if isinstance(settings, kind) else kind.model_construct()
