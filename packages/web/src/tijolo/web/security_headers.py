@@ -1,0 +1,105 @@
+"""Headers that tell the browser what this service's responses may do (OWASP Secure Headers)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from types import MappingProxyType
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tijolo.web._paths import PathSet
+
+DEFAULT_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+"""For a service that answers data; one that answers pages sets its own, here or on the page."""
+
+DOCS_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; base-uri 'none'; connect-src 'self'; frame-ancestors 'none';"
+    " img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly;"
+    " script-src 'unsafe-inline' https://cdn.jsdelivr.net;"
+    " style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com;"
+    " font-src https://fonts.gstatic.com; worker-src blob:"
+)
+"""What FastAPI's Swagger UI and ReDoc pages load: an inline script and three known hosts."""
+
+DEFAULT_SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "strict-origin-when-cross-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Content-Security-Policy": DEFAULT_CONTENT_SECURITY_POLICY,
+    }
+)
+
+_CSP = "content-security-policy"
+_HTTPS = {"https", "wss"}
+_LOCAL_HOSTS = (b"localhost", b"127.", b"[::1]")
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class SecurityHeadersMiddleware:
+    """Add the headers to every response, errors and 304 included; what a handler set is kept.
+
+    Args:
+        headers: The headers; an empty value leaves that header out. Default
+            :data:`DEFAULT_SECURITY_HEADERS`.
+        hsts_max_age_seconds: ``Strict-Transport-Security`` (RFC 6797), sent over https only and
+            never for localhost; 0 sends none.
+        hsts_include_subdomains: Whether it binds every subdomain too.
+        docs_paths: Paths of the documentation pages, which get a policy that lets them load.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        headers: Mapping[str, str] | None = None,
+        hsts_max_age_seconds: int = 31_536_000,
+        hsts_include_subdomains: bool = False,
+        docs_paths: Sequence[str] = (),
+    ) -> None:
+        self.app = app
+        chosen = DEFAULT_SECURITY_HEADERS if headers is None else headers
+        self._headers = _raw(chosen)
+        policy = {k: v for k, v in chosen.items() if k.lower() != _CSP}
+        self._docs_headers = _raw({**policy, _CSP: DOCS_CONTENT_SECURITY_POLICY})
+        self._docs = PathSet(docs_paths)
+        self._hsts = _hsts(hsts_max_age_seconds, include_subdomains=hsts_include_subdomains)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the headers to the response of an HTTP request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        ours = self._docs_headers if self._docs and scope["path"] in self._docs else self._headers
+        if self._hsts and scope["scheme"] in _HTTPS and not _is_local(scope):
+            ours = [*ours, *self._hsts]
+
+        def send_with_headers(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                present = {name.lower() for name, _ in headers}
+                headers += [pair for pair in ours if pair[0] not in present]
+                message["headers"] = headers
+            return send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+def _raw(headers: Mapping[str, str]) -> RawHeaders:
+    return [(k.lower().encode("ascii"), v.encode("latin-1")) for k, v in headers.items() if v]
+
+
+def _hsts(max_age: int, *, include_subdomains: bool) -> RawHeaders:
+    if max_age < 0:
+        raise ValueError(f"hsts_max_age_seconds must be 0 or more, got {max_age}")
+    value = f"max-age={max_age}" + ("; includeSubDomains" if include_subdomains else "")
+    return [(b"strict-transport-security", value.encode("ascii"))] if max_age else []
+
+
+def _is_local(scope: Scope) -> bool:
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return host.lower().startswith(_LOCAL_HOSTS)
