@@ -1,0 +1,79 @@
+"""What a mapped class tells about its columns. Cached per class: mappings do not change."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, cast
+
+from sqlalchemy import Column, Table, inspect
+from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.orm import InstrumentedAttribute, Mapper
+
+
+@lru_cache(maxsize=4096)
+def mapper_of(model: type[Any]) -> Mapper[Any]:
+    """The mapper of ``model``; TypeError for anything that SQLAlchemy has not mapped."""
+    try:
+        return cast("Mapper[Any]", inspect(model))
+    except NoInspectionAvailable:
+        raise TypeError(f"model must be a mapped class, got {model!r}") from None
+
+
+@lru_cache(maxsize=4096)
+def column_names(model: type[Any]) -> tuple[str, ...]:
+    """The attribute names of the model's columns."""
+    return tuple(attribute.key for attribute in mapper_of(model).column_attrs)
+
+
+@lru_cache(maxsize=4096)
+def table_of(model: type[Any]) -> Table:
+    """The table that rows of ``model`` are written to; joined inheritance has more than one."""
+    table = mapper_of(model).local_table
+    if not isinstance(table, Table) or len(mapper_of(model).tables) > 1:
+        raise TypeError(f"{model.__name__} is not mapped to one table")
+    return table
+
+
+@lru_cache(maxsize=16384)
+def column_of(model: type[Any], name: str) -> Column[Any]:
+    """The table column behind an attribute."""
+    return cast("Column[Any]", mapper_of(model).column_attrs[name].columns[0])
+
+
+def attribute_of(model: type[Any], name: str) -> InstrumentedAttribute[Any]:
+    """The class attribute called ``name``."""
+    return cast("InstrumentedAttribute[Any]", getattr(model, name))
+
+
+@lru_cache(maxsize=4096)
+def primary_key_names(model: type[Any]) -> tuple[str, ...]:
+    """The attribute names of the primary key, in the key's order."""
+    mapper = mapper_of(model)
+    return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
+
+
+@lru_cache(maxsize=16384)
+def is_sensitive(model: type[Any], name: str) -> bool:
+    """Whether the column is marked ``info={"sensitive": True}``."""
+    return bool(column_of(model, name).info.get("sensitive"))
+
+
+@lru_cache(maxsize=4096)
+def queryable_names(model: type[Any]) -> frozenset[str]:
+    """What a request may name: columns and hybrids, no private or sensitive ones."""
+    mapper = mapper_of(model)
+    columns = {name for name in column_names(model) if not is_sensitive(model, name)}
+    hybrids = {
+        key
+        for key, descriptor in mapper.all_orm_descriptors.items()
+        if descriptor.extension_type.name == "HYBRID_PROPERTY"
+    }
+    return frozenset(name for name in columns | hybrids if not name.startswith("_"))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?``, or nothing when nothing is near."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

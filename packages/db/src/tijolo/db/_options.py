@@ -1,0 +1,129 @@
+"""How an engine is made: the options both managers share, and what each driver wants of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import QueuePool
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import Pool
+
+from tijolo.core import Environment
+from tijolo.db._url import is_memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """Options of a manager; every duration is in seconds."""
+
+    echo: bool = False
+    debug: bool = False
+    pool_size: int = 10
+    max_overflow: int = 20
+    pool_recycle: int = 3600
+    pool_timeout: float = 10.0
+    pool_pre_ping: bool = True
+    poolclass: type[Pool] | None = None
+    pgbouncer: bool = False
+    connect_timeout: float = 5.0
+    statement_timeout: float | None = 30.0
+    lock_timeout: float | None = 5.0
+    idle_transaction_timeout: float | None = 60.0
+    health_timeout: float = 2.0
+    environment: Environment = Environment.PRODUCTION
+    connect_args: dict[str, Any] = field(default_factory=dict[str, Any])
+    engine_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        if self.pgbouncer and self.poolclass is not None and self.uses_queue_pool:
+            raise ValueError(
+                "pgbouncer=True pools connections outside; drop poolclass or give NullPool"
+            )
+        if self.health_timeout <= 0 or self.health_timeout > 2:
+            raise ValueError(f"health_timeout must be in (0, 2], got {self.health_timeout}")
+
+    @property
+    def uses_queue_pool(self) -> bool:
+        """Whether the pool has a size at all: NullPool and StaticPool refuse the arguments."""
+        if self.pgbouncer:
+            return False
+        return self.poolclass is None or issubclass(self.poolclass, QueuePool)
+
+
+def engine_arguments(url: URL, options: EngineOptions) -> dict[str, Any]:
+    """Keyword arguments for ``create_engine`` and ``create_async_engine``."""
+    arguments: dict[str, Any] = {
+        "echo": options.echo,
+        "hide_parameters": not options.debug,
+        "connect_args": {**_connect_args(url, options), **options.connect_args},
+    }
+    if options.poolclass is not None:
+        arguments["poolclass"] = options.poolclass
+    elif options.pgbouncer:
+        from sqlalchemy import NullPool  # noqa: PLC0415
+
+        arguments["poolclass"] = NullPool
+    if options.uses_queue_pool:
+        arguments |= {
+            "pool_size": options.pool_size,
+            "max_overflow": options.max_overflow,
+            "pool_recycle": -1 if is_memory(url) else options.pool_recycle,
+            "pool_timeout": options.pool_timeout,
+            "pool_pre_ping": options.pool_pre_ping and url.get_backend_name() != "sqlite",
+        }
+    return arguments | options.engine_kwargs
+
+
+def _connect_args(url: URL, options: EngineOptions) -> dict[str, Any]:
+    backend, driver = url.get_backend_name(), url.get_driver_name()
+    if backend == "sqlite":
+        return {"timeout": options.lock_timeout or 0.0}
+    if backend == "postgresql":
+        return _asyncpg(options) if driver == "asyncpg" else _psycopg(options)
+    return {
+        "connect_timeout": max(1, round(options.connect_timeout)),
+        "init_command": _mysql_init(options),
+    }
+
+
+def postgres_timeouts(options: EngineOptions) -> dict[str, str]:
+    """PostgreSQL's settings for the timeouts, in milliseconds."""
+    wanted = {
+        "statement_timeout": options.statement_timeout,
+        "lock_timeout": options.lock_timeout,
+        "idle_in_transaction_session_timeout": options.idle_transaction_timeout,
+    }
+    return {name: str(round(value * 1000)) for name, value in wanted.items() if value}
+
+
+def _asyncpg(options: EngineOptions) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"timeout": options.connect_timeout}
+    if not options.pgbouncer:
+        arguments["server_settings"] = {"timezone": "UTC", **postgres_timeouts(options)}
+        return arguments
+    # a pooled server connection changes between transactions: no prepared statement survives
+    return arguments | {
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": lambda: f"__tijolo_{uuid4().hex}__",
+    }
+
+
+def _psycopg(options: EngineOptions) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"connect_timeout": max(1, round(options.connect_timeout))}
+    if options.pgbouncer:
+        return arguments | {"prepare_threshold": None}
+    settings = {"timezone": "UTC", **postgres_timeouts(options)}
+    return arguments | {"options": " ".join(f"-c {k}={v}" for k, v in settings.items())}
+
+
+def _mysql_init(options: EngineOptions) -> str:
+    parts = ["time_zone = '+00:00'"]
+    if options.lock_timeout:
+        parts.append(f"innodb_lock_wait_timeout = {max(1, round(options.lock_timeout))}")
+    if options.statement_timeout:
+        # an executable comment: MySQL, which has another name for it, skips what MariaDB runs
+        parts.append(f"/*M! max_statement_time = {options.statement_timeout}, */ @tijolo = 1")
+    return "SET " + ", ".join(parts)

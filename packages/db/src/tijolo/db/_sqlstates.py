@@ -1,0 +1,114 @@
+"""Error codes of the databases, sorted by what a caller can do about them."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from sqlalchemy import exc as sa
+
+
+class Kind(Enum):
+    """What kind of failure a database error is."""
+
+    CONFLICT = auto()
+    TIMEOUT = auto()
+    UNAVAILABLE = auto()
+    POOL = auto()
+    REJECTED = auto()
+    OTHER = auto()
+
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRES = {
+    "40001": Kind.CONFLICT,
+    "40P01": Kind.CONFLICT,
+    "55P03": Kind.TIMEOUT,
+    "57014": Kind.TIMEOUT,
+    "25P03": Kind.TIMEOUT,
+    "25P04": Kind.TIMEOUT,
+}
+_POSTGRES_CLASSES = {
+    "08": Kind.UNAVAILABLE,
+    "53": Kind.UNAVAILABLE,
+    "57": Kind.UNAVAILABLE,
+    "58": Kind.UNAVAILABLE,
+    "28": Kind.UNAVAILABLE,
+    "22": Kind.REJECTED,
+}
+# https://mariadb.com/kb/en/mariadb-error-codes/
+_MYSQL = {
+    1213: Kind.CONFLICT,
+    1020: Kind.CONFLICT,
+    1205: Kind.TIMEOUT,
+    1969: Kind.TIMEOUT,
+    3024: Kind.TIMEOUT,
+    1317: Kind.TIMEOUT,
+    1040: Kind.UNAVAILABLE,
+    1044: Kind.UNAVAILABLE,
+    1045: Kind.UNAVAILABLE,
+    1049: Kind.UNAVAILABLE,
+    1053: Kind.UNAVAILABLE,
+    1203: Kind.UNAVAILABLE,
+    2002: Kind.UNAVAILABLE,
+    2003: Kind.UNAVAILABLE,
+    2006: Kind.UNAVAILABLE,
+    2013: Kind.UNAVAILABLE,
+    1264: Kind.REJECTED,
+    1292: Kind.REJECTED,
+    1366: Kind.REJECTED,
+    1406: Kind.REJECTED,
+}
+_SQLITE = {
+    "is locked": Kind.CONFLICT,
+    "unable to open": Kind.UNAVAILABLE,
+    "disk i/o error": Kind.UNAVAILABLE,
+    "is full": Kind.UNAVAILABLE,
+    "malformed": Kind.UNAVAILABLE,
+    "not a database": Kind.UNAVAILABLE,
+}
+
+
+def error_code(exc: BaseException) -> str | None:
+    """SQLSTATE of PostgreSQL or error number of MariaDB; None where there is none."""
+    orig = getattr(exc, "orig", None) or exc
+    state = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
+    if isinstance(state, str):
+        return state
+    first = orig.args[0] if orig.args else None
+    return str(first) if isinstance(first, int) else None
+
+
+def kind_of(exc: BaseException) -> Kind | None:
+    """The kind of ``exc``; None when it did not come from the database."""
+    if isinstance(exc, sa.TimeoutError):
+        return Kind.POOL
+    if not isinstance(exc, sa.DBAPIError):
+        return None
+    if exc.connection_invalidated:
+        return Kind.UNAVAILABLE
+    known = _by_code(error_code(exc)) or _by_text(exc)
+    if known is not None:
+        return known
+    return Kind.REJECTED if isinstance(exc, sa.DataError) or _refused_argument(exc) else Kind.OTHER
+
+
+def _by_code(code: str | None) -> Kind | None:
+    if code is None:
+        return None
+    if len(code) == 5:
+        return _POSTGRES.get(code) or _POSTGRES_CLASSES.get(code[:2])
+    return _MYSQL.get(int(code)) if code.isdigit() else None
+
+
+def _by_text(exc: sa.DBAPIError) -> Kind | None:
+    """SQLite's errors before Python 3.11's ``sqlite_errorcode`` survive no adapter; read them."""
+    if not isinstance(exc, sa.OperationalError):
+        return None
+    text = str(exc.orig).lower()
+    return next((kind for part, kind in _SQLITE.items() if part in text), None)
+
+
+def _refused_argument(exc: sa.DBAPIError) -> bool:
+    """asyncpg checks values before it sends them, and calls that an interface error."""
+    cause = exc.orig.__cause__ if exc.orig is not None else None
+    return cause is not None and type(cause).__name__ == "DataError"

@@ -1,0 +1,63 @@
+"""The boundary of a unit of work: the only place that commits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tijolo.db.errors import commit_error, raise_translated, summary
+from tijolo.db.hooks import BOUNDARY, run_hooks
+
+DEBUG = "tijolo_debug"
+READ_ONLY = "tijolo_read_only"
+_logger = logging.getLogger("tijolo.db")
+
+
+@asynccontextmanager
+async def boundary(session: AsyncSession) -> AsyncIterator[AsyncSession]:
+    """Commit ``session`` when the block ends well, roll it back when it raises, then close it.
+
+    Database errors leave as :class:`~tijolo.core.AppException`; a COMMIT that fails is a 5xx.
+    A session used after its boundary raises: nothing would commit what it did.
+    """
+    session.info[BOUNDARY] = True
+    async with session:  # closes, shielded from cancellation
+        try:
+            yield session
+            await session.flush()
+        except BaseException as exc:
+            await _abandon(session)
+            raise_translated(exc, debug=_debug(session))
+            raise
+        if not session.info.get(READ_ONLY):
+            await _commit(session)
+    await run_hooks(session, committed=True)
+
+
+async def _commit(session: AsyncSession) -> None:
+    try:
+        await session.commit()
+    except BaseException as exc:
+        await _abandon(session)
+        translated = commit_error(exc)
+        if translated is None:
+            raise
+        translated.__cause__ = exc if _debug(session) else summary(exc)
+        translated.__suppress_context__ = True
+        raise translated  # noqa: B904 - the cause is set above, scrubbed unless in debug mode
+
+
+async def _abandon(session: AsyncSession) -> None:
+    """Roll back; a connection that is gone must not hide why."""
+    try:
+        await session.rollback()
+    except Exception as exc:  # noqa: BLE001
+        _logger.warning("rollback failed: %s", summary(exc))
+    await run_hooks(session, committed=False)
+
+
+def _debug(session: AsyncSession) -> bool:
+    return bool(session.info.get(DEBUG))

@@ -1,0 +1,72 @@
+"""What must happen only if a transaction commits, or only if it does not."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+Hook = Callable[[], Awaitable[Any] | Any]
+
+BOUNDARY = "tijolo_boundary"
+_COMMIT = "tijolo_on_commit"
+_ROLLBACK = "tijolo_on_rollback"
+_logger = logging.getLogger("tijolo.db")
+
+
+def on_commit(session: AsyncSession, hook: Hook) -> None:
+    """Call ``hook`` once the transaction of ``session`` is committed: e-mails, events, tasks.
+
+    Hooks run in order, after COMMIT and before the response. The data is saved by then, so one
+    that raises is logged and does not fail the request. A hook that was registered inside a
+    :func:`savepoint` which rolled back is forgotten.
+
+    Raises:
+        RuntimeError: The session has no boundary that could run it.
+    """
+    _register(session, _COMMIT, hook)
+
+
+def on_rollback(session: AsyncSession, hook: Hook) -> None:
+    """Call ``hook`` if the transaction of ``session`` is rolled back: undo what SQL cannot."""
+    _register(session, _ROLLBACK, hook)
+
+
+def _register(session: AsyncSession, kind: str, hook: Hook) -> None:
+    if not session.info.get(BOUNDARY):
+        raise RuntimeError(
+            "this session has no boundary to run hooks; take it from session_dependency or"
+            " db.transaction()"
+        )
+    session.info.setdefault(kind, []).append(hook)
+
+
+async def run_hooks(session: AsyncSession, *, committed: bool) -> None:
+    """Run, and forget, the hooks of the outcome."""
+    after_commit = session.info.pop(_COMMIT, [])
+    after_rollback = session.info.pop(_ROLLBACK, [])
+    for hook in after_commit if committed else after_rollback:
+        try:
+            outcome = hook()
+            if inspect.isawaitable(outcome):
+                await outcome
+        except Exception:
+            _logger.exception(
+                "a hook after %s failed", "commit" if committed else "rollback"
+            )
+
+
+@asynccontextmanager
+async def savepoint(session: AsyncSession) -> AsyncIterator[AsyncSession]:
+    """Undo what happens inside, and nothing else, when the block raises."""
+    registered = len(session.info.get(_COMMIT, ()))
+    try:
+        async with session.begin_nested():
+            yield session
+    except BaseException:
+        del session.info.get(_COMMIT, [])[registered:]
+        raise
