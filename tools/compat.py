@@ -41,11 +41,19 @@ def expected(packages: dict[str, Package]) -> dict[Path, str]:
         files[pyproject] = _pyproject(package, pyproject.read_text(encoding="utf-8"))
         if not package.standalone:
             files[package.source / "_compat.py"] = _payload(package)
-    for page in (ROOT / "README.md", ROOT / "docs/compatibility.md"):
-        text = page.read_text(encoding="utf-8") if page.exists() else ""
-        if GENERATED.search(text):
-            files[page] = GENERATED.sub(rf"\1{_table(packages)}\2", text)
+    page = ROOT / "docs/compatibility.md"
+    files[page] = GENERATED.sub(rf"\1{_table(packages)}\2", page.read_text(encoding="utf-8"))
+    readme = ROOT / "README.md"
+    files[readme] = _versions(packages, readme.read_text(encoding="utf-8"))
     return files
+
+
+def _versions(packages: dict[str, Package], text: str) -> str:
+    """The table of the README with today's versions in its second column."""
+    for package in packages.values():
+        row = rf"^(\| \[{package.distribution}\]\S* \| )[\w.]+ "
+        text = re.sub(row, rf"\g<1>{package.version} ", text, flags=re.MULTILINE)
+    return text
 
 
 def _constraints(packages: dict[str, Package]) -> str:
@@ -147,7 +155,10 @@ def problems(packages: dict[str, Package]) -> Iterator[str]:
 def _root_problems(package: Package) -> Iterator[str]:
     # a package that is not named is not looked at, and nobody notices
     tools = tomlkit.parse((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-    for tool, setting in (("mypy", tools["mypy"]["packages"]), ("coverage", tools["coverage"]["run"]["source_pkgs"])):
+    for tool, setting in (
+        ("mypy", tools["mypy"]["packages"]),
+        ("coverage", tools["coverage"]["run"]["source_pkgs"]),
+    ):
         if package.module not in setting:
             yield f"pyproject.toml: [tool.{tool}] does not name {package.module}"
 

@@ -225,7 +225,9 @@ def stop() -> None:
     """End what an earlier ``start`` of this checkout started."""
     for name, (pid, since) in _started().items():
         # SIGINT is PostgreSQL's fast shutdown: it does not wait for its clients
-        if since == _since(pid) and _signal(pid, signal.SIGINT if name == "postgres" else signal.SIGTERM):
+        if since == _since(pid) and _signal(
+            pid, signal.SIGINT if name == "postgres" else signal.SIGTERM
+        ):
             deadline = time.monotonic() + START_SECONDS
             while _signal(pid, 0) and time.monotonic() < deadline:
                 time.sleep(0.1)
