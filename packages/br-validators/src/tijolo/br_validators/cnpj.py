@@ -70,16 +70,13 @@ def is_valid_cnpj(
     """
     if strictness is STRICT and type(value) is str:
         try:
-            if (
-                len(value) == 18
-                and value[2] == value[6] == "."
-                and value[10] == "/"
-                and value[15] == "-"
-            ):
+            if len(value) == 14:
+                a, b, c, d, e, f = _split(value.encode().translate(_RESIDUES))
+            elif len(value) == 18 and value[2] == value[6] == "." and value[10:16:5] == "/-":
                 a, b, c, high, d, e, f = _split_masked(value.encode().translate(_RESIDUES))
                 c |= high << 8
             else:
-                a, b, c, d, e, f = _split(value.encode().translate(_RESIDUES))
+                return not _examine(value, STRICT, numeric_only)[1]
             p, q, r, s, pairs = _tables
             if pairs[p[a] + q[b] + r[c] + s[d] + p[e] + q[f]] != value[-2:]:
                 return False

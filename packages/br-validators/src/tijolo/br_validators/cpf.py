@@ -51,11 +51,13 @@ def is_valid_cpf(value: object, *, strictness: Strictness = STRICT) -> bool:
     """Tell whether ``value`` is a CPF; only a ``str`` can be, and no value makes this raise."""
     if strictness is STRICT and type(value) is str:
         try:
-            if len(value) == 14 and value[3] == value[7] == "." and value[11] == "-":
+            if len(value) == 11:
+                a, b, c, d, e = _split(value.encode().translate(_RESIDUES))
+            elif len(value) == 14 and value[3] == value[7] == "." and value[11] == "-":
                 a, b, high, c, d, e = _split_masked(value.encode().translate(_RESIDUES))
                 b |= high << 8
             else:
-                a, b, c, d, e = _split(value.encode().translate(_RESIDUES))
+                return not _examine(value, STRICT)[1]
             p, q, r, s, t, pairs = _tables
             pair = pairs[p[a] + q[b] + r[c] + s[d] + t[e]]
             return pair == value[-2:] and value not in _REPEATED
