@@ -2,7 +2,6 @@
 from random import Random
 
 import pytest
-
 from tijolo.br_validators import (
     BRValueError,
     Strictness,
