@@ -27,9 +27,14 @@ _BITS = 6
 _OUT_OF_RANGE = 1 << 20
 
 
+DOT, HYPHEN, SLASH = b".-/"
+
+
 def residues(alphabet: str) -> bytes:
-    """The table for ``bytes.translate``."""
+    """The table for ``bytes.translate``; separators stay what they are, which is no residue."""
     table = bytearray([FOREIGN]) * 256
+    for separator in (DOT, HYPHEN, SLASH):
+        table[separator] = separator
     for character in alphabet:
         table[ord(character)] = (ord(character) - 48) % 11
     return bytes(table)

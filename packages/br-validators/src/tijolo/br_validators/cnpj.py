@@ -19,7 +19,7 @@ from __future__ import annotations
 from struct import Struct
 
 from ._mask import Mask
-from ._mod11 import MISSES, check_digit_pairs, residues, share_table
+from ._mod11 import DOT, HYPHEN, MISSES, SLASH, check_digit_pairs, residues, share_table
 from ._randomness import digits, source
 from .characters import DIGITS, LETTERS
 from .errors import BRValueError
@@ -54,9 +54,7 @@ _SECOND = (6, 5, 4, 3, 2, 9, 8, 7)
 
 _RESIDUES = residues(DIGITS + LETTERS)
 _split: Callable[[bytes], tuple[int, int, int, int, int, int]] = Struct("<6H2x").unpack
-_split_masked: Callable[[bytes], tuple[int, int, int, int, int, int, int]] = Struct(
-    "<HxHBxBHxHHx2x"  # the third pair has a separator inside
-).unpack
+_split_masked: Callable[[bytes], tuple[int, ...]] = Struct("<HBHBBBHBHHB2x").unpack
 _Tables = tuple[list[int], list[int], list[int], list[int], list[str]]
 _tables: _Tables = ([], [], [], [], [])
 
@@ -70,16 +68,16 @@ def is_valid_cnpj(
     """
     if strictness is STRICT and type(value) is str:
         try:
-            if (
-                len(value) == 18
-                and value[2] == value[6] == "."
-                and value[10] == "/"
-                and value[15] == "-"
-            ):
-                a, b, c, high, d, e, f = _split_masked(value.encode().translate(_RESIDUES))
+            if len(value) == 14:
+                a, b, c, d, e, f = _split(value.encode().translate(_RESIDUES))
+            elif len(value) == 18:
+                codes = value.encode().translate(_RESIDUES)
+                a, t, b, c, u, high, d, v, e, f, w = _split_masked(codes)
+                if not (t == u == DOT and v == SLASH and w == HYPHEN):
+                    return False
                 c |= high << 8
             else:
-                a, b, c, d, e, f = _split(value.encode().translate(_RESIDUES))
+                return not _examine(value, STRICT, numeric_only)[1]
             p, q, r, s, pairs = _tables
             if pairs[p[a] + q[b] + r[c] + s[d] + p[e] + q[f]] != value[-2:]:
                 return False

@@ -12,7 +12,7 @@ from __future__ import annotations
 from struct import Struct
 
 from ._mask import Mask
-from ._mod11 import MISSES, check_digit_pairs, residues, share_table
+from ._mod11 import DOT, HYPHEN, MISSES, check_digit_pairs, residues, share_table
 from ._randomness import digits, source
 from .characters import DIGITS
 from .errors import BRValueError
@@ -40,9 +40,7 @@ _REPEATED = frozenset(text for d in DIGITS for text in (d * 11, _MASK.apply(d * 
 
 _RESIDUES = residues(DIGITS)
 _split: Callable[[bytes], tuple[int, int, int, int, int]] = Struct("<4HB2x").unpack
-_split_masked: Callable[[bytes], tuple[int, int, int, int, int, int]] = Struct(
-    "<HBxBHxHBx2x"  # the second pair has a separator inside
-).unpack
+_split_masked: Callable[[bytes], tuple[int, ...]] = Struct("<HBBBHBHBB2x").unpack
 _Tables = tuple[list[int], list[int], list[int], list[int], list[int], list[str]]
 _tables: _Tables = ([], [], [], [], [], [])
 
@@ -51,11 +49,15 @@ def is_valid_cpf(value: object, *, strictness: Strictness = STRICT) -> bool:
     """Tell whether ``value`` is a CPF; only a ``str`` can be, and no value makes this raise."""
     if strictness is STRICT and type(value) is str:
         try:
-            if len(value) == 14 and value[3] == value[7] == "." and value[11] == "-":
-                a, b, high, c, d, e = _split_masked(value.encode().translate(_RESIDUES))
+            if len(value) == 11:
+                a, b, c, d, e = _split(value.encode().translate(_RESIDUES))
+            elif len(value) == 14:
+                a, b, u, high, c, v, d, e, w = _split_masked(value.encode().translate(_RESIDUES))
+                if not (u == v == DOT and w == HYPHEN):
+                    return False
                 b |= high << 8
             else:
-                a, b, c, d, e = _split(value.encode().translate(_RESIDUES))
+                return not _examine(value, STRICT)[1]
             p, q, r, s, t, pairs = _tables
             pair = pairs[p[a] + q[b] + r[c] + s[d] + t[e]]
             return pair == value[-2:] and value not in _REPEATED
