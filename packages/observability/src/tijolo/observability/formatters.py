@@ -1,0 +1,182 @@
+"""Log records as lines: JSON for machines, text for people. One record can never look like two."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from functools import lru_cache
+from typing import Any
+
+from tijolo.observability.records import RecordContent, content_of
+from tijolo.observability.redaction import DEFAULT_REDACTOR, Redactor
+
+RESERVED_KEYS: frozenset[str] = frozenset(
+    (
+        "exception",
+        "function",
+        "level",
+        "line",
+        "logger",
+        "message",
+        "module",
+        "request_id",
+        "span_id",
+        "stack",
+        "timestamp",
+        "trace_id",
+        "user_id",
+    )
+)
+"""Keys that only the formatter writes; a field of such a name becomes `extra_<name>`."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+# What some reader takes for the end of a line (str.splitlines, ECMAScript before 2019), and the
+# C1 controls, which terminals obey. JSON itself escapes only what is below U+0020.
+_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029]")
+# The same for text, with all controls (ECMA-48) and what reorders the line (Unicode TR 36).
+_CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+_COLORS = {
+    logging.DEBUG: "\x1b[36m",
+    logging.INFO: "\x1b[32m",
+    logging.WARNING: "\x1b[33m",
+    logging.ERROR: "\x1b[31m",
+    logging.CRITICAL: "\x1b[1;31m",
+}
+_RESET = "\x1b[0m"
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object on one line for each record, whatever it holds; usable on any handler.
+
+    `timestamp` (UTC, RFC 3339), `level`, `logger`, `module`, `function`, `line` and `message`
+    are always there; `request_id`, `user_id`, `trace_id`, `span_id`, `exception` and `stack`
+    where there are any. All other keys are the fields of the caller.
+
+    Args:
+        redactor: what is hidden.
+        ascii_only: escape everything else, for an output that is not UTF-8.
+    """
+
+    def __init__(self, *, redactor: Redactor = DEFAULT_REDACTOR, ascii_only: bool = False) -> None:
+        super().__init__()
+        self._redactor = redactor
+        self._encode = _encode_ascii if ascii_only else _encode
+
+    def format(self, record: logging.LogRecord) -> str:
+        """`record` as a JSON object without a line break."""
+        content = content_of(record, self._redactor)
+        site = _site(record.name, record.levelname, record.module, record.funcName, record.lineno)
+        line = (
+            f'{{"timestamp":"{_timestamp(record.created)}",{site},'
+            f'"message":{self._encode(content.message)}{self._rest(content)}}}'
+        )
+        return line if line.isascii() else _BREAKS.sub(_escaped, line)
+
+    def _rest(self, content: RecordContent) -> str:
+        if content[1:] == _NOTHING:
+            return ""
+        encode = self._encode
+        parts = [
+            f',"{name}":{encode(value)}'
+            for name, value in zip(_OPTIONAL, content[1:5], strict=True)
+            if value is not None
+        ]
+        parts += (f",{encode(name)}:{encode(value)}" for name, value in _renamed(content.fields))
+        if content.exception is not None:
+            parts.append(f',"exception":{encode(content.exception)}')
+        if content.stack is not None:
+            parts.append(f',"stack":{encode(content.stack)}')
+        return "".join(parts)
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people: time, level, logger, message, fields; tracebacks indented below it.
+
+    Control characters and escape sequences of the message are shown escaped, and every line
+    below the first begins with spaces, so that no input can forge a record.
+
+    Args:
+        redactor: what is hidden.
+        color: colour the level, for a terminal.
+    """
+
+    def __init__(self, *, redactor: Redactor = DEFAULT_REDACTOR, color: bool = False) -> None:
+        super().__init__()
+        self._redactor = redactor
+        self._color = color
+
+    def format(self, record: logging.LogRecord) -> str:
+        """`record` as one line, and an indented block where there is an exception."""
+        content = content_of(record, self._redactor)
+        level = f"{_plain(record.levelname):<8}"
+        if self._color:
+            level = f"{_COLORS.get(record.levelno, '')}{level}{_RESET}"
+        head = f"{_timestamp(record.created)} {level} {_plain(record.name)}: "
+        pairs = [
+            f" {name}={_plain(value)}"
+            for name, value in zip(_OPTIONAL, content[1:5], strict=True)
+            if value is not None
+        ]
+        pairs += (f" {_plain(k)}={_plain(_encode(v))}" for k, v in _renamed(content.fields))
+        blocks = (_indented(text) for text in (content.exception, content.stack) if text)
+        return "".join((head, _plain(content.message), *pairs, *blocks))
+
+
+_OPTIONAL = ("request_id", "user_id", "trace_id", "span_id")
+_NOTHING = (None, None, None, None, {}, None, None)
+
+
+@lru_cache(maxsize=4096)
+def _site(logger: str, level: str, module: str, function: str | None, line: int) -> str:
+    """What never changes for one logging call; encoded to ASCII to fit every output."""
+    where = {
+        "level": level,
+        "logger": logger,
+        "module": module,
+        "function": function,
+        "line": line,
+    }
+    return _encode_ascii(where)[1:-1]
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def _timestamp(created: float) -> str:
+    microseconds = int(created * 1_000_000)
+    return f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06d}Z"
+
+
+def _renamed(fields: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Fields under keys of their own: never a reserved one, never one twice."""
+    if RESERVED_KEYS.isdisjoint(fields):
+        return list(fields.items())
+    result = {name: value for name, value in fields.items() if name not in RESERVED_KEYS}
+    for name in RESERVED_KEYS & fields.keys():
+        key = f"extra_{name}"
+        while key in result:
+            key = f"extra_{key}"
+        result[key] = fields[name]
+    return list(result.items())
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _plain(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return _CONTROLS.sub(_escaped, text)
+
+
+def _indented(text: str) -> str:
+    return "".join(f"\n    {_plain(line)}" for line in text.split("\n"))
