@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
+from tijolo.db._repository_core import ForUpdate
 from tijolo.db._version import __version__
+from tijolo.db.cursors import InvalidCursorException
+from tijolo.db.errors import (
+    DatabaseFailure,
+    RowLimitExceededError,
+    StaleVersionException,
+    TransactionConflictException,
+)
+from tijolo.db.filters import UNSET, InvalidFilterError, UnknownFilterError
 from tijolo.db.hooks import on_commit, on_rollback, savepoint
+from tijolo.db.identifiers import uuid7
 from tijolo.db.manager import AsyncDatabaseManager
 from tijolo.db.mixins import AuditMixin, TimestampMixin, VersionMixin
 from tijolo.db.model import NAMING_CONVENTION, BaseModel
+from tijolo.db.ordering import UnknownOrderError
+from tijolo.db.pagination import CountPolicy, CursorPage, InvalidPageError, Page
+from tijolo.db.repository import BaseRepository
 from tijolo.db.soft_delete import SoftDeleteMixin, unique_when_alive
+from tijolo.db.types import UtcDateTime, utc_now
 
 __all__ = [
     "NAMING_CONVENTION",
+    "UNSET",
     "AsyncDatabaseManager",
     "AuditMixin",
     "BaseModel",
+    "BaseRepository",
+    "CountPolicy",
+    "CursorPage",
+    "DatabaseFailure",
+    "ForUpdate",
+    "InvalidCursorException",
+    "InvalidFilterError",
+    "InvalidPageError",
+    "Page",
+    "RowLimitExceededError",
     "SoftDeleteMixin",
+    "StaleVersionException",
     "TimestampMixin",
+    "TransactionConflictException",
+    "UnknownFilterError",
+    "UnknownOrderError",
+    "UtcDateTime",
     "VersionMixin",
     "__version__",
     "on_commit",
     "on_rollback",
     "savepoint",
     "unique_when_alive",
+    "utc_now",
+    "uuid7",
 ]

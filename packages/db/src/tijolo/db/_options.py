@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import QueuePool
+from sqlalchemy import AsyncAdaptedQueuePool, NullPool, QueuePool
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import Pool
 
 from tijolo.core import Environment
-from tijolo.db._url import is_memory
+from tijolo.db._url import is_shared_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +59,17 @@ def engine_arguments(url: URL, options: EngineOptions) -> dict[str, Any]:
         "hide_parameters": not options.debug,
         "connect_args": {**_connect_args(url, options), **options.connect_args},
     }
-    if options.poolclass is not None:
-        arguments["poolclass"] = options.poolclass
-    elif options.pgbouncer:
-        from sqlalchemy import NullPool  # noqa: PLC0415
-
-        arguments["poolclass"] = NullPool
+    poolclass = options.poolclass or (NullPool if options.pgbouncer else None)
+    if poolclass is None and is_shared_memory(url):
+        # SQLAlchemy would take one connection for everybody, and so one transaction
+        poolclass = AsyncAdaptedQueuePool if url.get_driver_name() == "aiosqlite" else QueuePool
+    if poolclass is not None:
+        arguments["poolclass"] = poolclass
     if options.uses_queue_pool:
         arguments |= {
             "pool_size": options.pool_size,
             "max_overflow": options.max_overflow,
-            "pool_recycle": -1 if is_memory(url) else options.pool_recycle,
+            "pool_recycle": -1 if is_shared_memory(url) else options.pool_recycle,
             "pool_timeout": options.pool_timeout,
             "pool_pre_ping": options.pool_pre_ping and url.get_backend_name() != "sqlite",
         }

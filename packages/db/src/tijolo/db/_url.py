@@ -80,6 +80,11 @@ def shared_memory(url: URL, name: str) -> URL:
     )
 
 
+def is_shared_memory(url: URL) -> bool:
+    """Whether :func:`shared_memory` made ``url``."""
+    return url.get_backend_name() == "sqlite" and url.query.get("mode") == "memory"
+
+
 def redacted(url: URL) -> str:
     """``url`` as text without its password, also where a query argument carries one."""
     query = {

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
@@ -14,7 +15,13 @@ from uuid import uuid4
 from pydantic import SecretStr
 from sqlalchemy import MetaData, text
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.pool import NullPool, Pool
 from starlette.requests import HTTPConnection
 
@@ -22,7 +29,15 @@ from tijolo.core import AppException, Environment, MissingExtraError
 from tijolo.db._engine import install_events, session_options
 from tijolo.db._fastapi import function_scoped
 from tijolo.db._options import EngineOptions, engine_arguments
-from tijolo.db._url import extra_of, for_async, is_memory, parse_url, redacted, shared_memory
+from tijolo.db._url import (
+    extra_of,
+    for_async,
+    is_memory,
+    is_shared_memory,
+    parse_url,
+    redacted,
+    shared_memory,
+)
 from tijolo.db.boundary import DEBUG, READ_ONLY, boundary
 from tijolo.db.cursors import SIGNER, CursorSigner
 from tijolo.db.errors import TransactionConflictException, summary
@@ -96,7 +111,7 @@ class AsyncDatabaseManager:
         )
         self._engine: AsyncEngine | None = None
         self._factories: dict[tuple[bool, bool], SessionFactory] = {}
-        self._anchor: Any = None
+        self._anchor: AsyncConnection | None = None
         self._lock = asyncio.Lock()
 
     @classmethod
@@ -130,9 +145,9 @@ class AsyncDatabaseManager:
         async with self._lock:
             if self._engine is not None:
                 return
-            engine = self._make_engine()
-            if self._url.query.get("mode") == "memory":
-                self._anchor = await engine.raw_connection()  # the database lives while it is open
+            engine = self._make_engine(self._options)
+            if is_shared_memory(self._url):
+                self._anchor = await engine.connect()  # the database lives while it is open
             self._engine = engine
 
     async def disconnect(self) -> None:
@@ -143,14 +158,13 @@ class AsyncDatabaseManager:
             if engine is None:
                 return
             if self._anchor is not None:
-                self._anchor.close()
+                await self._anchor.close()
                 self._anchor = None
             await engine.dispose()
 
-    def _make_engine(self, **overrides: Any) -> AsyncEngine:
-        arguments = engine_arguments(self._url, self._options) | overrides
+    def _make_engine(self, options: EngineOptions) -> AsyncEngine:
         try:
-            engine = create_async_engine(self._url, **arguments)
+            engine = create_async_engine(self._url, **engine_arguments(self._url, options))
         except ModuleNotFoundError as exc:
             raise MissingExtraError("tijolo-db", extra_of(self._url), str(exc.name)) from exc
         install_events(engine.sync_engine, self._url, self._options)
@@ -260,13 +274,7 @@ class AsyncDatabaseManager:
             return False
 
     async def _ping(self) -> bool:
-        overrides: dict[str, Any] = {"poolclass": NullPool}
-        arguments = engine_arguments(self._url, self._options)
-        pool_names = [name for name in arguments if name.startswith("pool_") or name == "max_overflow"]
-        engine = create_async_engine(
-            self._url, **{k: v for k, v in arguments.items() if k not in pool_names} | overrides
-        )
-        install_events(engine.sync_engine, self._url, self._options)
+        engine = self._make_engine(replace(self._options, poolclass=NullPool))
         try:
             async with engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
