@@ -129,7 +129,7 @@ class TextFormatter(logging.Formatter):
 
 
 _OPTIONAL = ("request_id", "user_id", "trace_id", "span_id")
-_NOTHING = (None, None, None, None, {}, None, None)
+_NOTHING: tuple[object, ...] = (None, None, None, None, {}, None, None)
 
 
 @lru_cache(maxsize=4096)

@@ -88,7 +88,7 @@ class BoundedFileHandler(RotatingFileHandler):
         self._delete_expired()
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - stdlib's name
-        """Whether `record` would exceed `max_bytes`; counted in bytes, where stdlib counts characters."""
+        """Whether `record` would exceed `max_bytes`, counted in bytes and not in characters."""
         self._follow_rename()
         if self.stream is None:
             self.stream = self._open()

@@ -106,7 +106,7 @@ def _message(record: logging.LogRecord, redactor: Redactor) -> str:
         return message % arguments if arguments else message
     except Exception:
         safe = scrubbed(arguments, redactor)
-        return f"{printable(record.msg, str)} [arguments that do not fit: {safe!r}]"
+        return f"{printable(record.msg)} [arguments that do not fit: {safe!r}]"
 
 
 def _fields(record: logging.LogRecord, redactor: Redactor) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
-REDACTED = "[redacted]"
+REDACTED = "***"
+"""Stands for what is hidden; no pattern makes something else of it."""
 
 SENSITIVE_KEYS: tuple[str, ...] = (
     "api_key",
@@ -151,6 +152,8 @@ class Redactor:
         words = _PUNCTUATION.sub(" ", name).lower().split()
         if self.is_sensitive(name) or not QUERY_KEYS.isdisjoint(words):
             return f"{match[1]}={REDACTED}"
+        if "%" not in match[2]:
+            return match[0]  # the other rules see it as it is
         value = unquote_plus(match[2])
         return match[0] if self.text(value) == value else f"{match[1]}={REDACTED}"
 

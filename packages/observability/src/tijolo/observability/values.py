@@ -43,10 +43,10 @@ def scrubbed_text(
     return text if text.isascii() else _SURROGATE.sub(_escape_surrogate, text)
 
 
-def printable(value: object, to_text: Callable[[Any], str] = repr) -> str:
-    """`repr(value)`, or a stand-in where that raises."""
+def printable(value: object) -> str:
+    """`str(value)`, or a stand-in where that raises."""
     try:
-        return to_text(value)
+        return str(value)
     except Exception:
         return f"<unprintable {type(value).__name__} object>"
 
@@ -100,7 +100,7 @@ class _Walk:
         pairs = _pairs(value)
         items = None if pairs is not None else _items(value)
         if pairs is None and items is None:
-            return self.text(printable(value, str if isinstance(value, Exception) else repr))
+            return self.text(printable(value))
         if id(value) in self.inside:
             return "[circular]"
         if depth >= _MAX_DEPTH:
