@@ -16,14 +16,18 @@ from tijolo.web._outer import add_outer_middleware
 from tijolo.web.body_limit import BodySizeLimitMiddleware
 from tijolo.web.client_ip import TrustedProxyMiddleware
 from tijolo.web.cors import cors_layer
+from tijolo.web.envelope import EnvelopeMiddleware
 from tijolo.web.error_boundary import ErrorBoundaryMiddleware
 from tijolo.web.handlers import register_exception_handlers
 from tijolo.web.lifecycle import AppLifecycle, Lifespan
 from tijolo.web.openapi import describe_problems
-from tijolo.web.request_id import RequestIDMiddleware
-from tijolo.web.security_headers import SecurityHeadersMiddleware
+from tijolo.web.security_headers import (
+    DEFAULT_SECURITY_HEADERS,
+    SecurityPolicy,
+    hsts_header,
+)
 from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings, section
-from tijolo.web.timing import RequestTimingMiddleware
+from tijolo.web.timing import timing_stamp
 from tijolo.web.trusted_hosts import TrustedHostMiddleware
 
 OPENAPI_PATH, DOCS_PATH, REDOC_PATH = "/openapi.json", "/docs", "/redoc"
@@ -141,16 +145,11 @@ def _layers(settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
         )
         if web.TRUSTED_PROXIES
         else None,
-        Middleware(RequestIDMiddleware),
         Middleware(
-            RequestTimingMiddleware, header=web.TIMING_HEADER, access_log=web.ACCESS_LOG_ENABLED
-        ),
-        Middleware(
-            SecurityHeadersMiddleware,
-            headers=_security_headers(web),
-            hsts_max_age_seconds=web.HSTS_MAX_AGE_SECONDS,
-            hsts_include_subdomains=web.HSTS_INCLUDE_SUBDOMAINS,
-            docs_paths=(DOCS_PATH, REDOC_PATH),
+            EnvelopeMiddleware,
+            policy=_security_policy(web),
+            stamp=timing_stamp(web.TIMING_HEADER),
+            access_log=web.ACCESS_LOG_ENABLED,
         ),
         cors_layer(settings) if isinstance(settings, CORSSettings) else None,
         Middleware(TrustedHostMiddleware, allowed_hosts=web.TRUSTED_HOSTS)
@@ -165,15 +164,16 @@ def _layers(settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
     return [layer for layer in layers if layer is not None]
 
 
-def _security_headers(web: WebSettings) -> dict[str, str]:
-    return {
-        "X-Content-Type-Options": "nosniff",
+def _security_policy(web: WebSettings) -> SecurityPolicy:
+    headers = {
+        **DEFAULT_SECURITY_HEADERS,
         "X-Frame-Options": web.FRAME_OPTIONS,
         "Referrer-Policy": web.REFERRER_POLICY,
         "Permissions-Policy": web.PERMISSIONS_POLICY,
-        "Cross-Origin-Opener-Policy": "same-origin",
         "Content-Security-Policy": web.CONTENT_SECURITY_POLICY,
     }
+    hsts = hsts_header(web.HSTS_MAX_AGE_SECONDS, include_subdomains=web.HSTS_INCLUDE_SUBDOMAINS)
+    return SecurityPolicy(headers, hsts=hsts, docs_paths=(DOCS_PATH, REDOC_PATH))
 
 
 def _catch_everything(app: FastAPI) -> None:

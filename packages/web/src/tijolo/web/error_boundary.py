@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Awaitable
 from itertools import chain
 
 from starlette.concurrency import run_in_threadpool
@@ -51,7 +52,7 @@ class ErrorBoundaryMiddleware:
             return
         started = finished = False
 
-        async def watching_send(message: Message) -> None:
+        def watching_send(message: Message) -> Awaitable[None]:
             nonlocal started, finished
             kind = message["type"]
             if kind == "http.response.start":
@@ -59,7 +60,7 @@ class ErrorBoundaryMiddleware:
                 started = True
             elif kind == "http.response.body" or kind in _LAST_MESSAGES:
                 finished = not message.get("more_body", False)
-            await send(message)
+            return send(message)
 
         try:
             await self.app(scope, receive, watching_send)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from tijolo.web._paths import PathSet
 
 DEFAULT_CONTENT_SECURITY_POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -35,9 +33,9 @@ DEFAULT_SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
 )
 
 _CSP = "content-security-policy"
-_HTTPS = {"https", "wss"}
 _LOCAL_HOSTS = (b"localhost", b"127.", b"[::1]")
 RawHeaders = list[tuple[bytes, bytes]]
+FrozenHeaders = tuple[RawHeaders, frozenset[bytes]]
 
 
 class SecurityHeadersMiddleware:
@@ -62,38 +60,68 @@ class SecurityHeadersMiddleware:
         docs_paths: Sequence[str] = (),
     ) -> None:
         self.app = app
-        chosen = DEFAULT_SECURITY_HEADERS if headers is None else headers
-        self._headers = _raw(chosen)
-        policy = {k: v for k, v in chosen.items() if k.lower() != _CSP}
-        self._docs_headers = _raw({**policy, _CSP: DOCS_CONTENT_SECURITY_POLICY})
-        self._docs = PathSet(docs_paths)
-        self._hsts = _hsts(hsts_max_age_seconds, include_subdomains=hsts_include_subdomains)
+        self._policy = SecurityPolicy(
+            DEFAULT_SECURITY_HEADERS if headers is None else headers,
+            hsts=hsts_header(hsts_max_age_seconds, include_subdomains=hsts_include_subdomains),
+            docs_paths=docs_paths,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Add the headers to the response of an HTTP request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        ours = self._docs_headers if self._docs and scope["path"] in self._docs else self._headers
-        if self._hsts and scope["scheme"] in _HTTPS and not _is_local(scope):
-            ours = [*ours, *self._hsts]
+        ours = self._policy.headers_for(scope)
 
         def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
-                present = {name.lower() for name, _ in headers}
-                headers += [pair for pair in ours if pair[0] not in present]
-                message["headers"] = headers
+                message["headers"] = with_missing(message.get("headers", ()), ours)
             return send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+class SecurityPolicy:
+    """The headers of a service's responses, made once: for its pages, for https and not."""
+
+    def __init__(
+        self, headers: Mapping[str, str], *, hsts: RawHeaders, docs_paths: Sequence[str]
+    ) -> None:
+        plain = _raw(headers)
+        rest = {name: value for name, value in headers.items() if name.lower() != _CSP}
+        docs = _raw({**rest, _CSP: DOCS_CONTENT_SECURITY_POLICY})
+        self._plain, self._docs = frozen_headers(plain), frozen_headers(docs)
+        self._secure, self._secure_docs = frozen_headers(plain + hsts), frozen_headers(docs + hsts)
+        self._docs_paths = frozenset(docs_paths)
+
+    def headers_for(self, scope: Scope) -> FrozenHeaders:
+        """The headers for the response to the request in ``scope``."""
+        secure = scope.get("scheme") == "https" and not _is_local(scope)
+        if scope["path"] in self._docs_paths:
+            return self._secure_docs if secure else self._docs
+        return self._secure if secure else self._plain
+
+
+def frozen_headers(headers: RawHeaders) -> FrozenHeaders:
+    """``headers`` and the set of their names."""
+    return headers, frozenset(name for name, _ in headers)
+
+
+def with_missing(headers: Iterable[tuple[bytes, bytes]], ours: FrozenHeaders) -> RawHeaders:
+    """``headers`` and those of ours that they lack."""
+    pairs, names = ours
+    given = list(headers)
+    present = {name.lower() for name, _ in given}
+    if names.isdisjoint(present):
+        return given + pairs
+    return given + [pair for pair in pairs if pair[0] not in present]
 
 
 def _raw(headers: Mapping[str, str]) -> RawHeaders:
     return [(k.lower().encode("ascii"), v.encode("latin-1")) for k, v in headers.items() if v]
 
 
-def _hsts(max_age: int, *, include_subdomains: bool) -> RawHeaders:
+def hsts_header(max_age: int, *, include_subdomains: bool) -> RawHeaders:
     if max_age < 0:
         raise ValueError(f"hsts_max_age_seconds must be 0 or more, got {max_age}")
     value = f"max-age={max_age}" + ("; includeSubDomains" if include_subdomains else "")

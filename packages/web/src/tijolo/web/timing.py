@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, Literal
 
@@ -12,13 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tijolo.core import route_template
 from tijolo.web._logging import with_request_id
 from tijolo.web.client_ip import get_client_ip_from_scope
+from tijolo.web.security_headers import RawHeaders
 
 TimingHeader = Literal["Server-Timing", "X-Process-Time", "both", "none"]
 
 CLIENT_LEFT = 499
 """Status in the access log of a request whose client left before it was answered."""
 
-_access_log = with_request_id(logging.getLogger("tijolo.web.access"))
+access_log = with_request_id(logging.getLogger("tijolo.web.access"))
 _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
@@ -42,8 +43,7 @@ class RequestTimingMiddleware:
     ) -> None:
         self.app = app
         self.access_log = access_log
-        self._server_timing = header in ("Server-Timing", "both")
-        self._process_time = header in ("X-Process-Time", "both")
+        self._stamp = timing_stamp(header)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application against the clock."""
@@ -51,56 +51,64 @@ class RequestTimingMiddleware:
             await self.app(scope, receive, send)
             return
         scope[_SCOPE_KEY] = True
+        stamp = self._stamp
         started = perf_counter()
-        if not (self.access_log and _access_log.isEnabledFor(logging.INFO)):
-
-            def send_with_header(message: Message) -> Awaitable[None]:
-                if message["type"] == "http.response.start":
-                    self._add_headers(message, perf_counter() - started)
-                return send(message)
-
-            await self.app(scope, receive, send_with_header)
-            return
         status, size = 0, 0
 
-        def counting_send(message: Message) -> Awaitable[None]:
+        def timing_send(message: Message) -> Awaitable[None]:
             nonlocal status, size
             kind = message["type"]
             if kind == "http.response.start":
                 status = message["status"]
-                self._add_headers(message, perf_counter() - started)
+                if stamp is not None:
+                    pairs = stamp(perf_counter() - started)
+                    message["headers"] = [*message.get("headers", ()), *pairs]
             elif kind == "http.response.body":
                 size += len(message.get("body", b""))
             return send(message)
 
         failed = False
         try:
-            await self.app(scope, receive, counting_send)
+            await self.app(scope, receive, timing_send)
         except Exception:
             failed = True
             raise
         finally:
-            status = status or (500 if failed else CLIENT_LEFT)
-            _write(scope, status, size, perf_counter() - started)
-
-    def _add_headers(self, message: Message, seconds: float) -> None:
-        headers = list(message.get("headers", ()))
-        if self._server_timing:
-            headers.append((b"server-timing", b"app;dur=%.2f" % (seconds * 1000)))
-        if self._process_time:
-            headers.append((b"x-process-time", b"%.6f" % seconds))
-        message["headers"] = headers
+            if self.access_log:
+                write_access_log(scope, status=status, size=size, started=started, failed=failed)
 
 
-def _write(scope: Scope, status: int, size: int, seconds: float) -> None:
+def timing_stamp(header: TimingHeader) -> Callable[[float], RawHeaders] | None:
+    """Make the function from seconds to the headers that tell them; None for ``none``."""
+    if header == "none":
+        return None
+    if header == "Server-Timing":
+        return lambda seconds: [(b"server-timing", b"app;dur=%.2f" % (seconds * 1000))]
+    if header == "X-Process-Time":
+        return lambda seconds: [(b"x-process-time", b"%.6f" % seconds)]
+    if header == "both":
+        return lambda seconds: [
+            (b"server-timing", b"app;dur=%.2f" % (seconds * 1000)),
+            (b"x-process-time", b"%.6f" % seconds),
+        ]
+    raise ValueError(
+        f"timing header {header!r}: use 'Server-Timing', 'X-Process-Time', 'both' or 'none'"
+    )
+
+
+def write_access_log(scope: Scope, *, status: int, size: int, started: float, failed: bool) -> None:
+    """Write the record of a request; ``started`` is what ``perf_counter`` said then."""
+    if not access_log.isEnabledFor(logging.INFO):
+        return
     method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
     route = route_template(scope)
+    status = status or (500 if failed else CLIENT_LEFT)
     fields: dict[str, Any] = {
         "method": method,
         "route": route,
         "status": status,
-        "duration_ms": round(seconds * 1000, 3),
+        "duration_ms": round((perf_counter() - started) * 1000, 3),
         "response_bytes": size,
         "client_ip": get_client_ip_from_scope(scope),
     }
-    _access_log.info("%s %s %d", method, route, status, extra=fields)
+    access_log.info("%s %s %d", method, route, status, extra=fields)
