@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from tijolo.db._repository_core import ForUpdate
+from tijolo.core.compat import enforce as _enforce
+from tijolo.db._compat import COMPAT as _COMPAT
 from tijolo.db._version import __version__
+
+_enforce(_COMPAT, __version__)
+
+from tijolo.db._repository_core import ForUpdate
 from tijolo.db.cursors import InvalidCursorException
 from tijolo.db.errors import (
     DatabaseFailure,

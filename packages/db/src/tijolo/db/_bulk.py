@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from typing import cast as cast_type
 
 from sqlalchemy import Column, Table, bindparam, cast, func, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -77,7 +78,10 @@ def _complete(
 
 
 def _record(
-    row: Record, pairs: Sequence[tuple[str, str]], constants: Record, makers: Sequence[tuple[str, Any]]
+    row: Record,
+    pairs: Sequence[tuple[str, str]],
+    constants: Record,
+    makers: Sequence[tuple[str, Any]],
 ) -> Record:
     record = {column: row[name] for name, column in pairs}
     record.update(constants)
@@ -156,16 +160,14 @@ def changes(
 
 def _assignments(model: type[Any], updated: Sequence[str], incoming: Any) -> dict[str, Any]:
     table = table_of(model)
-    found = {
-        column_of(model, name).name: incoming[column_of(model, name).name] for name in updated
-    }
+    found = {column_of(model, name).name: incoming[column_of(model, name).name] for name in updated}
     version = mapper_of(model).version_id_col
     if version is not None:
         found[version.name] = table.c[version.name] + 1
     for name in column_names(model):
         column = column_of(model, name)
         if column.onupdate is not None and column.name not in found:
-            arg = column.onupdate.arg  # type: ignore[union-attr]
+            arg: Any = cast_type("Any", column.onupdate).arg
             found[column.name] = arg(None) if callable(arg) else arg
     # an UPDATE must set something; a key to itself changes nothing
     return found or {c.name: table.c[c.name] for c in mapper_of(model).primary_key}
@@ -179,7 +181,7 @@ def _unnestable(columns: Columns) -> bool:
 def _unnest(columns: Columns) -> Any:
     arrays = [cast(bindparam(c.name, type_=ARRAY(c.type)), ARRAY(c.type)) for c in columns]
     names = [column.name for column in columns]
-    source = func.unnest(*arrays).table_valued(*names)
+    source = func.unnest(*arrays).table_valued(*names).render_derived(name="incoming")
     return select(*(source.c[name] for name in names))
 
 

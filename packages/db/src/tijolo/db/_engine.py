@@ -99,7 +99,7 @@ def _pause(connection: Connection, seconds: float) -> None:
     if not connection.dialect.is_async:
         time.sleep(seconds)
         return
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     await_only(asyncio.sleep(seconds))
 

@@ -20,7 +20,7 @@ def function_scoped(
     scope, which ends before the response (FastAPI 0.121 and later).
     """
     try:
-        from fastapi import Depends  # noqa: PLC0415
+        from fastapi import Depends
     except ImportError as exc:
         raise MissingExtraError("tijolo-db", "web", "fastapi") from exc
 

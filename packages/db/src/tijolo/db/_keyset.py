@@ -29,9 +29,7 @@ def after(keys: Sequence[OrderKey], values: Sequence[Any], dialect: str) -> Colu
 
 
 def _bound(keys: Sequence[OrderKey], values: Sequence[Any]) -> list[Any]:
-    return [
-        literal(value, key.expression.type) for key, value in zip(keys, values, strict=True)
-    ]
+    return [literal(value, key.expression.type) for key, value in zip(keys, values, strict=True)]
 
 
 def _expanded(keys: Sequence[OrderKey], values: Sequence[Any]) -> ColumnElement[bool]:
@@ -52,7 +50,9 @@ def _greater(key: OrderKey, value: Any) -> ColumnElement[bool]:
     """The key alone comes after ``value``, with NULL in the place that the order gives it."""
     if value is None:
         return key.expression.is_not(None) if key.nulls_first else false()
-    beyond = key.expression < value if key.descending else key.expression > value
+    beyond: ColumnElement[bool] = (
+        key.expression < value if key.descending else key.expression > value
+    )
     if key.nullable and not key.nulls_first:
         return or_(beyond, key.expression.is_(None))
     return beyond
@@ -76,5 +76,5 @@ def _text(value: Any) -> str:
         return "[" + ",".join(_text(item) for item in value) + "]"
     if isinstance(value, ClauseElement):
         compiled = value.compile()
-        return f"{compiled} {_text(list(compiled.params.values()))}"
+        return f"{compiled} {_text(list((compiled.params or {}).values()))}"
     return f"{type(value).__name__}:{value!r}"

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Column, Table, inspect
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
 
 
-@lru_cache(maxsize=4096)
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+def remember(function: FunctionT) -> FunctionT:
+    """Cache by arguments, which are classes and names; keeps the signature for type checkers."""
+    return cast("FunctionT", lru_cache(maxsize=16_384)(function))
+
+
+@remember
 def mapper_of(model: type[Any]) -> Mapper[Any]:
     """The mapper of ``model``; TypeError for anything that SQLAlchemy has not mapped."""
     try:
@@ -21,13 +29,13 @@ def mapper_of(model: type[Any]) -> Mapper[Any]:
         raise TypeError(f"model must be a mapped class, got {model!r}") from None
 
 
-@lru_cache(maxsize=4096)
+@remember
 def column_names(model: type[Any]) -> tuple[str, ...]:
     """The attribute names of the model's columns."""
     return tuple(attribute.key for attribute in mapper_of(model).column_attrs)
 
 
-@lru_cache(maxsize=4096)
+@remember
 def table_of(model: type[Any]) -> Table:
     """The table that rows of ``model`` are written to; joined inheritance has more than one."""
     table = mapper_of(model).local_table
@@ -36,7 +44,7 @@ def table_of(model: type[Any]) -> Table:
     return table
 
 
-@lru_cache(maxsize=16384)
+@remember
 def column_of(model: type[Any], name: str) -> Column[Any]:
     """The table column behind an attribute."""
     return cast("Column[Any]", mapper_of(model).column_attrs[name].columns[0])
@@ -47,20 +55,20 @@ def attribute_of(model: type[Any], name: str) -> InstrumentedAttribute[Any]:
     return cast("InstrumentedAttribute[Any]", getattr(model, name))
 
 
-@lru_cache(maxsize=4096)
+@remember
 def primary_key_names(model: type[Any]) -> tuple[str, ...]:
     """The attribute names of the primary key, in the key's order."""
     mapper = mapper_of(model)
     return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
 
 
-@lru_cache(maxsize=16384)
+@remember
 def is_sensitive(model: type[Any], name: str) -> bool:
     """Whether the column is marked ``info={"sensitive": True}``."""
     return bool(column_of(model, name).info.get("sensitive"))
 
 
-@lru_cache(maxsize=4096)
+@remember
 def queryable_names(model: type[Any]) -> frozenset[str]:
     """What a request may name: columns and hybrids, no private or sensitive ones."""
     mapper = mapper_of(model)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.orm.strategy_options import _AbstractLoad  # pyright: ignore[reportPrivateUsage]
 
-from tijolo.core import AppException, NotFoundException
+from tijolo.core import AppException
 from tijolo.db._mapping import (
     attribute_of,
     column_names,
@@ -23,6 +23,7 @@ from tijolo.db._mapping import (
     primary_key_names,
     queryable_names,
     suggestion,
+    table_of,
 )
 from tijolo.db._violations import find_violation
 from tijolo.db.boundary import DEBUG
@@ -117,7 +118,7 @@ class RepositoryCore(Generic[ModelT]):
         for_update: bool | ForUpdate = False,
         load: Load | None = None,
         include_deleted: bool = False,
-    ) -> Select[tuple[ModelT]]:
+    ) -> Select[Any]:
         statement = select(self.model).where(*self._conditions(filters))
         if for_update:
             details = for_update.arguments() if isinstance(for_update, ForUpdate) else {}
@@ -168,7 +169,7 @@ class RepositoryCore(Generic[ModelT]):
 
     def _raise_conflict(self, exc: BaseException, message: str) -> None:
         if isinstance(exc, IntegrityError):
-            violation = find_violation(exc, mapper_of(self.model).local_table.metadata)  # type: ignore[attr-defined]
+            violation = find_violation(exc, table_of(self.model).metadata)
             found: AppException = conflict(violation, message)
             found.details["fields"] = self._attribute_names(found.details["fields"], violation)
         elif isinstance(exc, StaleDataError):

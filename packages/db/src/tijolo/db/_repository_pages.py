@@ -63,7 +63,7 @@ class Pages(Reads[ModelT]):
         found = await self._slice(rows, keys, offset, page_size + 1, load)
         items, more = found[:page_size], len(found) > page_size
         policy = count or CountPolicy.exact()
-        total, exact = await self._total(rows, policy, filters, query, offset, found, more)
+        total, exact = await self._total(rows, policy, offset, found, more)
         return {
             "items": items,
             "total": total,
@@ -141,8 +141,6 @@ class Pages(Reads[ModelT]):
         self,
         rows: Select[Any],
         policy: CountPolicy,
-        filters: Filters,
-        query: Select[Any] | None,
         offset: int,
         found: Sequence[ModelT],
         more: bool,
@@ -159,7 +157,7 @@ class Pages(Reads[ModelT]):
             )
             return min(counted, policy.cap), counted <= policy.cap
         if policy.kind == "estimated":
-            guess = await estimate(self.session, self.model, rows, plain=not filters and query is None)
+            guess = await estimate(self.session, self.model, rows, plain=rows.whereclause is None)
             if guess is not None:
                 return max(guess, offset + len(found)), False
         counted = rows.with_only_columns(func.count(), maintain_column_froms=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncIterator, Sequence
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, func, literal, select
@@ -15,6 +14,7 @@ from tijolo.db._mapping import (
     column_of,
     is_sensitive,
     primary_key_names,
+    remember,
     suggestion,
     table_of,
 )
@@ -245,14 +245,14 @@ class Reads(RepositoryCore[ModelT]):
         return statement.order_by(*self._order_clauses(keys))
 
 
-@lru_cache(maxsize=1024)
+@remember
 def row_statement(model: type[Any], names: tuple[str, ...]) -> Select[Any]:
     """SELECT of these columns, without the ORM; built once, since building it costs the most."""
     table_of(model)
     return select(*(column_of(model, name).label(name) for name in names))
 
 
-@lru_cache(maxsize=1024)
+@remember
 def row_by_key_statement(model: type[Any], names: tuple[str, ...]) -> Select[Any]:
     """The same for one row, with the parameters ``pk_0``, ``pk_1`` ..."""
     keys = [column_of(model, name) for name in primary_key_names(model)]

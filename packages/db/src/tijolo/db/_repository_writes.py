@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from sqlalchemy import CursorResult, and_, delete, inspect, or_, update
 from sqlalchemy.orm import InstanceState
-from sqlalchemy.orm.attributes import NO_VALUE, set_committed_value
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.base import NO_VALUE
 
 from tijolo.core import PreconditionFailedException
 from tijolo.db._mapping import (

@@ -71,11 +71,10 @@ _SQLITE = {
 def error_code(exc: BaseException) -> str | None:
     """SQLSTATE of PostgreSQL or error number of MariaDB; None where there is none."""
     orig = getattr(exc, "orig", None) or exc
+    if orig.args and isinstance(orig.args[0], int):  # MariaDB's number says more than its state
+        return str(orig.args[0])
     state = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
-    if isinstance(state, str):
-        return state
-    first = orig.args[0] if orig.args else None
-    return str(first) if isinstance(first, int) else None
+    return state if isinstance(state, str) else None
 
 
 def kind_of(exc: BaseException) -> Kind | None:
@@ -95,9 +94,9 @@ def kind_of(exc: BaseException) -> Kind | None:
 def _by_code(code: str | None) -> Kind | None:
     if code is None:
         return None
-    if len(code) == 5:
-        return _POSTGRES.get(code) or _POSTGRES_CLASSES.get(code[:2])
-    return _MYSQL.get(int(code)) if code.isdigit() else None
+    if len(code) == 4 and code.isdigit():
+        return _MYSQL.get(int(code))
+    return _POSTGRES.get(code) or _POSTGRES_CLASSES.get(code[:2])
 
 
 def _by_text(exc: sa.DBAPIError) -> Kind | None:

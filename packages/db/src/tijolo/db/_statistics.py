@@ -38,7 +38,8 @@ async def estimate(
     """
     dialect = session.get_bind().dialect.name
     if dialect == "postgresql":
-        found = await session.scalar(_Explain(rows))
+        connection = await session.connection()
+        found = await connection.scalar(_Explain(rows))
         plan = json.loads(found) if isinstance(found, str) else found
         return int(plan[0]["Plan"]["Plan Rows"])
     if dialect in {"mysql", "mariadb"} and plain:

@@ -58,11 +58,11 @@ def find_violation(exc: IntegrityError, metadata: MetaData | None = None) -> Vio
     orig: Any = exc.orig
     if orig is None:
         return Violation("unknown")
+    if orig.args and isinstance(orig.args[0], int):  # before SQLSTATE, which it also has
+        return _mysql(orig, metadata)
     state = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
     if isinstance(state, str):
         return _postgres(orig, state, metadata)
-    if orig.args and isinstance(orig.args[0], int):
-        return _mysql(orig, metadata)
     return _sqlite(str(orig), metadata)
 
 
@@ -121,4 +121,5 @@ def _columns_of(name: str | None, metadata: MetaData | None) -> tuple[str, ...]:
 
 
 def _constraints(table: Table) -> Iterable[Any]:
-    return [item for item in (*table.constraints, *table.indexes) if item.name is not None]
+    found: list[Any] = [*table.constraints, *table.indexes]
+    return [item for item in found if item.name is not None]

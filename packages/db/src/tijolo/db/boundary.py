@@ -54,7 +54,7 @@ async def _abandon(session: AsyncSession) -> None:
     """Roll back; a connection that is gone must not hide why."""
     try:
         await session.rollback()
-    except Exception as exc:  # noqa: BLE001
+    except Exception as exc:
         _logger.warning("rollback failed: %s", summary(exc))
     await run_hooks(session, committed=False)
 

@@ -26,8 +26,8 @@ from tijolo.core import (
     ServiceUnavailableException,
     ValidationException,
 )
-from tijolo.db._violations import Violation, find_violation
 from tijolo.db._sqlstates import Kind, error_code, kind_of
+from tijolo.db._violations import Violation, find_violation
 
 _logger = logging.getLogger("tijolo.db")
 
@@ -95,7 +95,9 @@ def translate(exc: BaseException, *, message: str | None = None) -> AppException
     if kind is Kind.CONFLICT:
         return TransactionConflictException(retry_after_seconds=RETRY_AFTER_SECONDS)
     if kind is Kind.REJECTED:
-        return ValidationException("A value is not one the database can hold", code="VALUE_REJECTED")
+        return ValidationException(
+            "A value is not one the database can hold", code="VALUE_REJECTED"
+        )
     if kind is Kind.OTHER:
         return AppException("The database refused the operation", code="DATABASE_ERROR")
     code, text = _UNAVAILABLE[kind]

@@ -145,8 +145,7 @@ def _split(model: type[Any], key: str, names: frozenset[str]) -> tuple[str, str]
         )
     wanted = name if separator and operator in OPERATORS else key
     raise UnknownFilterError(
-        f"Unknown filter {key!r} for {mapper_of(model).class_.__name__}"
-        f"{suggestion(wanted, names)}",
+        f"Unknown filter {key!r} for {mapper_of(model).class_.__name__}{suggestion(wanted, names)}",
         details={"field": key},
     )
 
@@ -192,13 +191,15 @@ def _not_in(column: Any, values: Any) -> Condition:
     listed = [value for value in values if value is not None]
     if len(listed) == len(values):
         return column.not_in(listed) if listed else not_(false())
-    return and_(column.is_not(None), column.not_in(listed)) if listed else column.is_not(None)
+    present: Condition = column.is_not(None)
+    return and_(present, column.not_in(listed)) if listed else present
 
 
 def _between(column: Any, bounds: Any) -> Condition:
     if len(bounds) != 2 or None in bounds:
         raise ValueError("needs two values, the lower first")
-    return column.between(*bounds)
+    found: Condition = column.between(*bounds)
+    return found
 
 
 OPERATORS: Mapping[str, Callable[[Any, Any], Condition]] = {

@@ -55,9 +55,7 @@ async def run_hooks(session: AsyncSession, *, committed: bool) -> None:
             if inspect.isawaitable(outcome):
                 await outcome
         except Exception:
-            _logger.exception(
-                "a hook after %s failed", "commit" if committed else "rollback"
-            )
+            _logger.exception("a hook after %s failed", "commit" if committed else "rollback")
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ _counter = 0
 
 def _forget() -> None:
     """A forked child must not continue its parent's counter."""
-    global _lock, _last_millisecond  # noqa: PLW0603
+    global _lock, _last_millisecond
     _lock, _last_millisecond = threading.Lock(), 0
 
 
@@ -26,7 +26,7 @@ if hasattr(os, "register_at_fork"):
 
 def _tick() -> tuple[int, int]:
     """The millisecond and counter of the next identifier: strictly increasing in this process."""
-    global _last_millisecond, _counter  # noqa: PLW0603
+    global _last_millisecond, _counter
     with _lock:
         now = time.time_ns() // 1_000_000
         if now > _last_millisecond:

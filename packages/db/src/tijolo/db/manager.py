@@ -268,7 +268,7 @@ class AsyncDatabaseManager:
         try:
             async with asyncio.timeout(self._options.health_timeout):
                 return await self._ping()
-        except Exception as exc:  # noqa: BLE001 - any reason is "no", and is logged
+        except Exception as exc:
             reason = exc.__cause__ if isinstance(exc, AppException) else summary(exc)
             _logger.warning("health check of %s failed: %s", self.db_url_safe, reason)
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, UnaryExpression
 from sqlalchemy.orm import InstrumentedAttribute
@@ -143,7 +143,7 @@ def _mapped(model: type[Any], expression: Any) -> tuple[str | None, bool]:
     if isinstance(expression, InstrumentedAttribute) and expression.key in column_names(model):
         return expression.key, bool(column_of(model, expression.key).nullable)
     try:
-        name = mapper_of(model).get_property_by_column(expression).key
+        found = mapper_of(model).get_property_by_column(cast("ColumnElement[Any]", expression))
     except (UnmappedColumnError, AttributeError, TypeError):
         return None, True
-    return name, bool(column_of(model, name).nullable)
+    return found.key, bool(column_of(model, found.key).nullable)

@@ -92,8 +92,8 @@ def build(model: type[ModelT], data: dict[str, Any]) -> ModelT:
         if name in relationships:
             related = relationships[name].mapper.class_
             if isinstance(value, dict):
-                value = build(related, value)  # noqa: PLW2901
+                value = build(related, value)
             elif isinstance(value, (list, tuple)):
-                value = [build(related, v) if isinstance(v, dict) else v for v in value]  # noqa: PLW2901
+                value = [build(related, v) if isinstance(v, dict) else v for v in value]
         values[name] = value
     return model(**values)

@@ -34,7 +34,7 @@ class SoftDeleteMixin:
     )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        global _in_use  # noqa: PLW0603 - applications without soft deletion pay nothing
+        global _in_use
         super().__init_subclass__(**kwargs)
         _in_use = True
 
@@ -93,7 +93,9 @@ def unique_when_alive(name: str, *columns: Any) -> Index:
     return index.ddl_if(callable_=_has_partial_indexes)
 
 
-def _has_partial_indexes(ddl: Any, target: Any, bind: Any, **kw: Any) -> bool:
+def _has_partial_indexes(
+    ddl: Any, target: Any, bind: Any, tables: Any = None, state: Any = None, **kw: Any
+) -> bool:
     dialect = kw.get("dialect") or (bind.dialect if bind is not None else None)
     return dialect is None or dialect.name in {"sqlite", "postgresql"}
 
