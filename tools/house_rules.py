@@ -23,7 +23,7 @@ from tools.workspace import ROOT, Package, load
 
 ESCAPE = re.compile(r"# house: allow (?P<rule>[a-z-]+), \S")
 # The database boundary: who may end a transaction.
-MAY_COMMIT = ("packages/db/src/tijolo/db/",)
+MAY_COMMIT = ("packages/db/src/tijolo/db/boundary.py",)
 MAY_READ_ENVIRONMENT = ("packages/core/src/tijolo/core/compat/", "/testing/")
 # Published by their makers as one library in two distributions.
 PARTS_OF = {"pydantic": "pydantic-core"}
@@ -86,11 +86,11 @@ def environment(module: Module) -> Iterator[Finding]:
 
 
 def library(module: Module) -> Iterator[Finding]:
-    """An optional library is imported in the module of its extra, an undeclared one nowhere."""
+    """An optional library is imported in one module, named after it or its extra."""
     if module.package is None or not module.shipped:
         return
     hard, extras = _libraries(module.package)
-    places = Path(module.path).with_suffix("").parts
+    places = {part.strip("_") for part in Path(module.path).with_suffix("").parts}
     for line, name in runtime_imports(module.tree):
         top = name.split(".")[0]
         if top in sys.stdlib_module_names or top == "tijolo":
@@ -101,9 +101,9 @@ def library(module: Module) -> Iterator[Finding]:
         homes = [extra for extra, brought in extras.items() if distributions & brought]
         if not homes:
             yield line, f"{top!r} is not among the dependencies of {module.package.distribution}"
-        elif not any(home.replace("-", "_") in places for home in homes):
-            wanted = " or ".join(f"{home.replace('-', '_')!r}" for home in homes)
-            yield line, f"{top!r} belongs to an extra; import it in a module called {wanted}"
+        elif places.isdisjoint(wanted := {top, *(home.replace("-", "_") for home in homes)}):
+            names = " or ".join(sorted(wanted))
+            yield line, f"{top!r} belongs to an extra; import it in a module called {names}"
 
 
 RULES: dict[str, Callable[[Module], Iterator[Finding]]] = {
@@ -128,16 +128,18 @@ def findings(packages: dict[str, Package]) -> Iterator[str]:
     """Every breach, as ``path:line: rule: what``."""
     yield from files_in_namespace(packages)
     for path in _files():
-        source = path.read_text(encoding="utf-8")
-        module = Module(
-            path.relative_to(ROOT).as_posix(), ast.parse(source), _owner(path, packages)
-        )
-        lines = source.splitlines()
-        for name, rule in RULES.items():
-            for line, message in rule(module):
-                escape = ESCAPE.search(lines[line - 1])
-                if escape is None or escape["rule"] != name:
-                    yield f"{module.path}:{line}: {name}: {message}"
+        name = path.relative_to(ROOT).as_posix()
+        yield from breaches(name, path.read_text(encoding="utf-8"), _owner(path, packages))
+
+
+def breaches(path: str, source: str, package: Package | None) -> Iterator[str]:
+    """What the file ``path`` of ``package`` does against the rules, those that it may apart."""
+    module, lines = Module(path, ast.parse(source), package), source.splitlines()
+    for name, rule in RULES.items():
+        for line, message in rule(module):
+            escape = ESCAPE.search(lines[line - 1])
+            if escape is None or escape["rule"] != name:
+                yield f"{path}:{line}: {name}: {message}"
 
 
 def _files() -> Iterator[Path]:

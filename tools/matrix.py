@@ -234,7 +234,10 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="tijolo-matrix-") as temporary:
         folder = Path(temporary)
         started = time.monotonic()
-        wheels = build_tree(list(load().values()), folder / "wheels")
+        everything = "released" in modes
+        needed = {n for p in packages for n in (p.name, *_closure(p.siblings))}
+        built = [p for p in load().values() if everything or p.name in needed]
+        wheels = build_tree(built, folder / "wheels")
         print(f"built {len(wheels)} wheels in {time.monotonic() - started:.1f} s", flush=True)
         for mode in modes:
             for package in packages:

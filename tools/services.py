@@ -1,4 +1,4 @@
-"""``hatch run services start|stop|status``: real servers on loopback for the tests.
+"""``hatch run services start|stop|status [name ...]``: real servers on loopback for the tests.
 
 Starts what is installed and does not answer already, at the address that the tests use
 (``TIJOLO_TEST_POSTGRES_URL`` and so on), and stops only what it started. Everything they write is
@@ -25,7 +25,7 @@ from tools.workspace import ROOT
 
 HOME = ROOT / ".services"
 STATE = HOME / "started.json"
-START_SECONDS = 60
+WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +199,7 @@ def _data_directory(server: Server, account: str | None) -> Path:
 
 
 def _answers(name: str, process: subprocess.Popen[bytes]) -> bool:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if service_problem(name) is None:
             return True
@@ -221,18 +221,27 @@ def _since(pid: int) -> str:
     return done.stdout.strip()
 
 
-def stop() -> None:
+def stop(server: Server) -> str:
     """End what an earlier ``start`` of this checkout started."""
-    for name, (pid, since) in _started().items():
-        # SIGINT is PostgreSQL's fast shutdown: it does not wait for its clients
-        if since == _since(pid) and _signal(
-            pid, signal.SIGINT if name == "postgres" else signal.SIGTERM
-        ):
-            deadline = time.monotonic() + START_SECONDS
-            while _signal(pid, 0) and time.monotonic() < deadline:
-                time.sleep(0.1)
-            print(f"{name}: stopped")
-    STATE.unlink(missing_ok=True)
+    started = _started()
+    pid, since = started.pop(server.name, (0, ""))
+    if not pid or since != _since(pid):
+        return "not started here"
+    # SIGINT is PostgreSQL's fast shutdown: it does not wait for its clients
+    _signal(pid, signal.SIGINT if server.name == "postgres" else signal.SIGTERM)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while _signal(pid, 0) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    STATE.write_text(json.dumps(started))
+    return "stopped"
+
+
+def status(server: Server) -> str:
+    """Whether it answers, whoever started it."""
+    return service_problem(server.name) or "answers"
+
+
+ACTIONS: dict[str, Callable[[Server], str]] = {"start": start, "stop": stop, "status": status}
 
 
 def _signal(group: int, number: int) -> bool:
@@ -246,15 +255,14 @@ def _signal(group: int, number: int) -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Start, stop, or say what answers."""
     parser = argparse.ArgumentParser(prog="hatch run services", description=__doc__)
-    parser.add_argument("action", choices=["start", "stop", "status"])
-    action = parser.parse_args(argv).action
-    if action == "stop":
-        stop()
-        return 0
+    parser.add_argument("action", choices=[*ACTIONS])
+    parser.add_argument("names", nargs="*", help="of: postgres, mariadb, redis, rabbitmq; or all")
+    args = parser.parse_args(argv)
     HOME.mkdir(exist_ok=True)
     for server in SERVERS:
-        status = start(server) if action == "start" else service_problem(server.name) or "answers"
-        print(f"{server.name}: {status}", flush=True)
+        if args.names and server.name not in args.names:
+            continue
+        print(f"{server.name}: {ACTIONS[args.action](server)}", flush=True)
     return 0
 
 
