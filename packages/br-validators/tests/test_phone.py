@@ -3,6 +3,7 @@ from random import Random
 
 import pytest
 from tijolo.br_validators import (
+    PHONE_BR_PATTERN,
     BRValueError,
     Strictness,
     format_phone_br,
@@ -101,6 +102,7 @@ def test_every_assigned_area_code_and_no_other_has_numbers() -> None:
 @pytest.mark.parametrize(("value", "canonical"), ACCEPTED.items())
 def test_one_line_has_one_spelling_however_it_was_written(value: str, canonical: str) -> None:
     assert is_valid_phone_br(value)
+    assert PHONE_BR_PATTERN.fullmatch(value)
     assert normalize_phone_br(value) == canonical
     assert to_e164(value) == f"+55{canonical}"
     assert normalize_phone_br(format_phone_br(value)) == canonical
@@ -109,6 +111,7 @@ def test_one_line_has_one_spelling_however_it_was_written(value: str, canonical:
 @pytest.mark.parametrize(("value", "rule"), REFUSED.items(), ids=ascii)
 def test_refused_with_the_rule_that_failed(value: str, rule: str) -> None:
     assert not is_valid_phone_br(value)
+    assert not PHONE_BR_PATTERN.fullmatch(value)
     with pytest.raises(BRValueError) as caught:
         normalize_phone_br(value)
     assert caught.value.code == f"phone_br_{rule}"
