@@ -7,9 +7,10 @@ import logging
 import re
 import time
 from functools import lru_cache
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
-from tijolo.observability.records import RecordContent, content_of
+from tijolo.observability.records import content_of
 from tijolo.observability.redaction import DEFAULT_REDACTOR, Redactor
 
 RESERVED_KEYS: frozenset[str] = frozenset(
@@ -35,8 +36,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 _encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 # What some reader takes for the end of a line (str.splitlines, ECMAScript before 2019), and the
-# C1 controls, which terminals obey. JSON itself escapes only what is below U+0020.
-_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029]")
+# C1 controls, which terminals obey; and lone surrogates, which no output can encode. JSON itself
+# escapes only what is below U+0020.
+_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # The same for text, with all controls (ECMA-48) and what reorders the line (Unicode TR 36).
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -67,32 +69,29 @@ class JSONFormatter(logging.Formatter):
         super().__init__()
         self._redactor = redactor
         self._encode = _encode_ascii if ascii_only else _encode
+        self._quote = encode_basestring_ascii if ascii_only else encode_basestring
 
     def format(self, record: logging.LogRecord) -> str:
         """`record` as a JSON object without a line break."""
         content = content_of(record, self._redactor)
+        message, request_id, user_id, trace_id, span_id, fields, exception, stack = content
+        quote = self._quote
         site = _site(record.name, record.levelname, record.module, record.funcName, record.lineno)
-        line = (
-            f'{{"timestamp":"{_timestamp(record.created)}",{site},'
-            f'"message":{self._encode(content.message)}{self._rest(content)}}}'
-        )
+        line = f'{{"timestamp":"{_timestamp(record.created)}",{site},"message":{quote(message)}'
+        if request_id is not None:
+            line += f',"request_id":{quote(request_id)}'
+        if user_id is not None:
+            line += f',"user_id":{quote(user_id)}'
+        if trace_id is not None:
+            line += f',"trace_id":"{trace_id}","span_id":"{span_id}"'
+        if fields:
+            line += f",{self._encode(_renamed(fields))[1:-1]}"
+        if exception is not None:
+            line += f',"exception":{quote(exception)}'
+        if stack is not None:
+            line += f',"stack":{quote(stack)}'
+        line += "}"
         return line if line.isascii() else _BREAKS.sub(_escaped, line)
-
-    def _rest(self, content: RecordContent) -> str:
-        if content[1:] == _NOTHING:
-            return ""
-        encode = self._encode
-        parts = [
-            f',"{name}":{encode(value)}'
-            for name, value in zip(_OPTIONAL, content[1:5], strict=True)
-            if value is not None
-        ]
-        parts += (f",{encode(name)}:{encode(value)}" for name, value in _renamed(content.fields))
-        if content.exception is not None:
-            parts.append(f',"exception":{encode(content.exception)}')
-        if content.stack is not None:
-            parts.append(f',"stack":{encode(content.stack)}')
-        return "".join(parts)
 
 
 class TextFormatter(logging.Formatter):
@@ -123,13 +122,12 @@ class TextFormatter(logging.Formatter):
             for name, value in zip(_OPTIONAL, content[1:5], strict=True)
             if value is not None
         ]
-        pairs += (f" {_plain(k)}={_plain(_encode(v))}" for k, v in _renamed(content.fields))
+        pairs += (f" {_plain(k)}={_plain(_encode(v))}" for k, v in _renamed(content.fields).items())
         blocks = (_indented(text) for text in (content.exception, content.stack) if text)
         return "".join((head, _plain(content.message), *pairs, *blocks))
 
 
 _OPTIONAL = ("request_id", "user_id", "trace_id", "span_id")
-_NOTHING: tuple[object, ...] = (None, None, None, None, {}, None, None)
 
 
 @lru_cache(maxsize=4096)
@@ -155,17 +153,17 @@ def _timestamp(created: float) -> str:
     return f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06d}Z"
 
 
-def _renamed(fields: dict[str, Any]) -> list[tuple[str, Any]]:
+def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
     """Fields under keys of their own: never a reserved one, never one twice."""
     if RESERVED_KEYS.isdisjoint(fields):
-        return list(fields.items())
+        return fields
     result = {name: value for name, value in fields.items() if name not in RESERVED_KEYS}
     for name in RESERVED_KEYS & fields.keys():
         key = f"extra_{name}"
         while key in result:
             key = f"extra_{key}"
         result[key] = fields[name]
-    return list(result.items())
+    return result
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -6,13 +6,16 @@ import logging
 import traceback
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tijolo.core import get_request_id, get_user_id
+from tijolo.core import request_id_ctx, user_id_ctx
 from tijolo.observability.redaction import DEFAULT_REDACTOR, REDACTED, Redactor
 from tijolo.observability.values import printable, scrubbed, scrubbed_text
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 try:  # FastAPI brings it since it has native telemetry; older ones do not
+    from opentelemetry.trace import INVALID_SPAN
     from opentelemetry.trace import get_current_span as _current_span
 except ImportError:
     _current_span = None  # type: ignore[assignment]
@@ -24,6 +27,8 @@ CONTENT_ATTRIBUTE = "tijolo_content"
 
 _PLAIN = logging.LogRecord("", 0, "", 0, "", None, None).__dict__
 _PLAIN_LENGTH = len(_PLAIN)
+_LAST_PLAIN = next(reversed(_PLAIN))  # extras come after it
+_NO_FIELDS: dict[str, Any] = {}
 _NOT_FIELDS = frozenset(_PLAIN) | {
     "asctime",
     "color_message",  # uvicorn's, the message once more with escape sequences
@@ -54,15 +59,20 @@ def content_of(record: logging.LogRecord, redactor: Redactor = DEFAULT_REDACTOR)
     taken: RecordContent | None = record.__dict__.get(CONTENT_ATTRIBUTE)
     if taken is not None:
         return taken
-    trace_id, span_id = _trace_ids()
+    # Straight and without helpers where nothing needs doing: every log call pays for this.
+    trace_id = span_id = None
+    if _current_span is not None and (span := _current_span()) is not INVALID_SPAN:
+        trace_id, span_id = _trace_ids(span)
+    state = record.__dict__
+    plain = len(state) == _PLAIN_LENGTH and next(reversed(state)) == _LAST_PLAIN
     return RecordContent(
         scrubbed_text(_message(record, redactor), redactor),
-        get_request_id(),
-        get_user_id(),
+        request_id_ctx.get(),
+        user_id_ctx.get(),
         trace_id,
         span_id,
-        _fields(record, redactor),
-        _exception(record, redactor),
+        _NO_FIELDS if plain else _fields(record, redactor),
+        _exception(record, redactor) if record.exc_info or record.exc_text else None,
         scrubbed_text(str(record.stack_info), redactor) if record.stack_info else None,
     )
 
@@ -96,7 +106,7 @@ def detached(record: logging.LogRecord, redactor: Redactor) -> logging.LogRecord
 
 def _message(record: logging.LogRecord, redactor: Redactor) -> str:
     arguments = record.args
-    if isinstance(arguments, Mapping):
+    if type(arguments) is not tuple and isinstance(arguments, Mapping):
         arguments = {
             key: REDACTED if redactor.is_sensitive(str(key)) else value
             for key, value in arguments.items()
@@ -111,8 +121,6 @@ def _message(record: logging.LogRecord, redactor: Redactor) -> str:
 
 def _fields(record: logging.LogRecord, redactor: Redactor) -> dict[str, Any]:
     state = record.__dict__
-    if len(state) == _PLAIN_LENGTH and state.keys() == _PLAIN.keys():
-        return {}
     fields = {name: value for name, value in state.items() if name not in _NOT_FIELDS}
     fields.update(state.get(FIELDS_ATTRIBUTE) or {})
     if not fields:
@@ -135,10 +143,8 @@ def _exception(record: logging.LogRecord, redactor: Redactor) -> str | None:
     return scrubbed_text(text, redactor)
 
 
-def _trace_ids() -> tuple[str | None, str | None]:
-    if _current_span is None:
-        return None, None
-    context = _current_span().get_span_context()
+def _trace_ids(span: Span) -> tuple[str | None, str | None]:
+    context = span.get_span_context()
     if not context.is_valid:
         return None, None
     return f"{context.trace_id:032x}", f"{context.span_id:016x}"

@@ -16,6 +16,8 @@ MAX_CHARACTERS = 65_536
 """What the values of one record may take; what comes after that is cut."""
 
 _MAX_DEPTH = 16
+_MAX_KEY_LENGTH = 256
+"""A longer name is cut, and its value hidden, for its end is not looked at."""
 _NODE_COST = 8
 _OVERLAP = 2_048
 """Characters read beyond a cut, so that a secret on the edge is still recognized."""
@@ -128,17 +130,20 @@ class _Walk:
             if self.left <= 0:
                 result[_TRUNCATED] = True
                 break
-            key = self.key(raw_key, result)
-            hidden = value is not None and type(value) is not bool
-            if hidden and self.redactor.is_sensitive(key):
+            name = raw_key if type(raw_key) is str else _key_text(raw_key)
+            key = self.key(name, result)
+            if value is None or type(value) is bool:
+                result[key] = value
+            elif len(name) > _MAX_KEY_LENGTH or self.redactor.is_sensitive(name):
                 result[key] = REDACTED
             else:
                 result[key] = self.visit(value, depth + 1)
         return result
 
-    def key(self, raw: Any, taken: Mapping[str, Any]) -> str:
-        text = raw if type(raw) is str else _key_text(raw)
-        text = key = self.text(text[:256])
+    def key(self, text: str, taken: Mapping[str, Any]) -> str:
+        if len(text) > _MAX_KEY_LENGTH or not text.isidentifier():
+            text = self.text(text[:_MAX_KEY_LENGTH])
+        key = text
         number = 1
         while key in taken:
             number += 1
@@ -150,7 +155,7 @@ def _key_text(raw: Any) -> str:
     if isinstance(raw, str):
         return str.__str__(raw)
     if isinstance(raw, bytes):
-        return raw[:256].decode("utf-8", "backslashreplace")
+        return raw[: _MAX_KEY_LENGTH + 1].decode("utf-8", "backslashreplace")
     return printable(raw)
 
 
