@@ -254,8 +254,8 @@ async def test_an_exception_handler_added_to_the_application_is_used(exchange):
     assert made.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("field", [b"a\r\nb", b"a\nb", b"a\x00b", b"a\x7fb"])
-async def test_a_header_with_a_control_character_never_leaves(exchange, field):
+@pytest.mark.parametrize("field", [b"a\r\nb", b"a\nb", b"a\x00b"])
+async def test_a_header_with_a_line_break_or_nul_never_leaves(exchange, field):
     async def action(send):
         await start(send, headers=[(b"x-field", field)])
 

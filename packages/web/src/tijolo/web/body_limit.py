@@ -10,6 +10,8 @@ from tijolo.core import AppException
 from tijolo.web._paths import PathSet
 from tijolo.web.problems import problem_response
 
+_FRAMED_VERSIONS = {"1.0", "1.1"}
+
 
 class RequestBodyTooLargeException(AppException):
     """The request body is longer than the service reads (RFC 9110, section 15.5.14)."""
@@ -47,12 +49,15 @@ class BodySizeLimitMiddleware:
         if scope["type"] != "http" or (self._excluded and scope["path"] in self._excluded):
             await self.app(scope, receive, send)
             return
-        declared, chunked = _framing(scope)
-        if declared is not None and declared > self.max_bytes:
+        headers = dict(scope["headers"])
+        length: bytes | None = headers.get(b"content-length")
+        if length is not None and _exceeds(length, self.max_bytes):
             await self._refuse(scope, receive, send)
-        elif chunked:
+        elif b"transfer-encoding" in headers or scope["http_version"] not in _FRAMED_VERSIONS:
             await self._count(scope, receive, send)
         else:
+            # The server holds a client of HTTP/1 to its Content-Length, and no framing header
+            # means no body there (RFC 9112, section 6.3). HTTP/2 and 3 may send one without any.
             await self.app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,18 +94,8 @@ class BodySizeLimitMiddleware:
             await self._refuse(scope, receive, send)
 
 
-def _framing(scope: Scope) -> tuple[int | None, bool]:
-    """The declared length, and whether the body has to be counted.
-
-    The server holds a client of HTTP/1 to its Content-Length, and no framing header means no
-    body there (RFC 9112, section 6.3). HTTP/2 and 3 may send a body without any.
-    """
-    declared: int | None = None
-    counted = not scope.get("http_version", "1.1").startswith("1")
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            declared = int(value) if value.isdigit() else None
-            counted = counted or declared is None
-        elif name == b"transfer-encoding":
-            counted = True
-    return declared, counted
+def _exceeds(length: bytes, limit: int) -> bool:
+    """Whether a Content-Length says more than ``limit``; what is no number says more."""
+    digits = length.lstrip(b"0") or b"0"
+    # a number of thousands of digits is too long to be worth parsing
+    return not digits.isdigit() or len(digits) > 19 or int(digits) > limit

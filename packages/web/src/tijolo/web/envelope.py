@@ -7,6 +7,7 @@ What the three middleware of those names do one inside the other, for less than 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from logging import INFO
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tijolo.core import REQUEST_ID_HEADER, request_id_ctx
 from tijolo.web.request_id import SCOPE_KEY, RequestIDMiddleware, assign_request_id
 from tijolo.web.security_headers import FrozenHeaders, RawHeaders, SecurityPolicy
-from tijolo.web.timing import write_access_log
+from tijolo.web.timing import access_log, write_access_log
 
 _ID_NAME = REQUEST_ID_HEADER.lower().encode("ascii")
 
@@ -74,8 +75,8 @@ class EnvelopeMiddleware:
             failed = True
             raise
         finally:
-            if self.access_log:
-                write_access_log(scope, status=status, size=size, started=started, failed=failed)
+            if self.access_log and access_log.isEnabledFor(INFO):
+                write_access_log(scope, status, size, started, failed=failed)
             request_id_ctx.reset(token)
 
 
@@ -85,11 +86,12 @@ def _completed(
     """The headers with the request's id and those of ours that they lack."""
     pairs, names = ours
     headers = list(given)
-    present = {name.lower() for name, _ in headers}
-    if _ID_NAME in present:
-        headers = [pair for pair in headers if pair[0].lower() != _ID_NAME]
-    if not names.isdisjoint(present):
-        pairs = [pair for pair in pairs if pair[0] not in present]
+    for name, _ in headers:
+        if name in names or name == _ID_NAME:
+            present = {name for name, _ in headers}
+            headers = [pair for pair in headers if pair[0] != _ID_NAME]
+            pairs = [pair for pair in pairs if pair[0] not in present]
+            break
     headers += pairs
     headers.append(echoed)
     return headers

@@ -96,10 +96,9 @@ class SecurityPolicy:
 
     def headers_for(self, scope: Scope) -> FrozenHeaders:
         """The headers for the response to the request in ``scope``."""
-        secure = scope.get("scheme") == "https" and not _is_local(scope)
-        if scope["path"] in self._docs_paths:
-            return self._secure_docs if secure else self._docs
-        return self._secure if secure else self._plain
+        if scope["scheme"] != "https" or _is_local(scope):
+            return self._docs if scope["path"] in self._docs_paths else self._plain
+        return self._secure_docs if scope["path"] in self._docs_paths else self._secure
 
 
 def frozen_headers(headers: RawHeaders) -> FrozenHeaders:
@@ -111,10 +110,11 @@ def with_missing(headers: Iterable[tuple[bytes, bytes]], ours: FrozenHeaders) ->
     """``headers`` and those of ours that they lack."""
     pairs, names = ours
     given = list(headers)
-    present = {name.lower() for name, _ in given}
-    if names.isdisjoint(present):
-        return given + pairs
-    return given + [pair for pair in pairs if pair[0] not in present]
+    for name, _ in given:
+        if name in names:
+            present = {name for name, _ in given}
+            return given + [pair for pair in pairs if pair[0] not in present]
+    return given + pairs
 
 
 def _raw(headers: Mapping[str, str]) -> RawHeaders:
@@ -122,6 +122,7 @@ def _raw(headers: Mapping[str, str]) -> RawHeaders:
 
 
 def hsts_header(max_age: int, *, include_subdomains: bool) -> RawHeaders:
+    """``Strict-Transport-Security`` for ``max_age`` seconds (RFC 6797); nothing for 0."""
     if max_age < 0:
         raise ValueError(f"hsts_max_age_seconds must be 0 or more, got {max_age}")
     value = f"max-age={max_age}" + ("; includeSubDomains" if include_subdomains else "")

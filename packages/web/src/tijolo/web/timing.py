@@ -74,8 +74,8 @@ class RequestTimingMiddleware:
             failed = True
             raise
         finally:
-            if self.access_log:
-                write_access_log(scope, status=status, size=size, started=started, failed=failed)
+            if self.access_log and access_log.isEnabledFor(logging.INFO):
+                write_access_log(scope, status, size, started, failed=failed)
 
 
 def timing_stamp(header: TimingHeader) -> Callable[[float], RawHeaders] | None:
@@ -96,10 +96,8 @@ def timing_stamp(header: TimingHeader) -> Callable[[float], RawHeaders] | None:
     )
 
 
-def write_access_log(scope: Scope, *, status: int, size: int, started: float, failed: bool) -> None:
+def write_access_log(scope: Scope, status: int, size: int, started: float, *, failed: bool) -> None:
     """Write the record of a request; ``started`` is what ``perf_counter`` said then."""
-    if not access_log.isEnabledFor(logging.INFO):
-        return
     method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
     route = route_template(scope)
     status = status or (500 if failed else CLIENT_LEFT)
