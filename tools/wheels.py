@@ -17,7 +17,9 @@ from tools.workspace import ROOT, Package, run
 
 UV = os.environ.get("HATCH_UV") or shutil.which("uv") or "uv"
 WHEELHOUSE = ROOT / ".wheelhouse"
-CLEAN_ENV = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+# without what would leak the checkout in, or make every run compile every library again
+LEAKS = {"PYTHONPATH", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"}
+CLEAN_ENV = {key: value for key, value in os.environ.items() if key not in LEAKS}
 
 
 def build(directory: Path, destination: Path) -> Path:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tomlkit
 
 ROOT = Path(__file__).parents[2]
 AUTHOR = {
@@ -24,10 +25,12 @@ class Scratch:
 
     def run(self, *command, **env):
         """Run a command in the copy; stderr comes with stdout."""
+        # libraries are compiled once, even where a machine forbids it for everything
+        inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         return subprocess.run(
             [str(part) for part in command],
             cwd=self.path,
-            env={**os.environ, **AUTHOR, **env},
+            env={**inherited, **AUTHOR, **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -82,6 +85,38 @@ def pristine(tmp_path_factory):
     copy.git("init", "--quiet", "--initial-branch=main")
     copy.commit("start")
     return copy
+
+
+def make_light(scratch, name, test):
+    """Leave the package ``name`` one test, no extra and no test library but pytest."""
+    for path in (scratch.path / "packages" / name / "tests").rglob("*.py"):
+        path.unlink()
+    scratch.write(f"packages/{name}/tests/test_it.py", test)
+    pyproject = f"packages/{name}/pyproject.toml"
+    document = tomlkit.parse(scratch.text(pyproject))
+    document["project"].pop("optional-dependencies", None)
+    document["dependency-groups"]["test"] = ["pytest>=9"]
+    scratch.write(pyproject, tomlkit.dumps(document))
+
+
+@pytest.fixture
+def light_validators(scratch):
+    """A copy in which br-validators is quickly built, installed and tested."""
+    make_light(scratch, "br-validators", "def test_it():\n    pass\n")
+    # what needs the extra that is gone
+    (scratch.path / "packages/br-validators/src/tijolo/br_validators/pydantic.py").unlink()
+    return scratch
+
+
+@pytest.fixture
+def light_db(scratch):
+    """A copy in which db has one change to release, and proofs that take no minutes."""
+    make_light(scratch, "db", "import tijolo.db\n\n\ndef test_it():\n    tijolo.db.__version__\n")
+    for path in (scratch.path / "packages/db/changelog.d").glob("*.md"):
+        path.unlink()
+    scratch.tool("news", "add", "db", "added", "Pages know their neighbours.")
+    scratch.commit()
+    return scratch
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_a_dependency_that_is_not_stated_is_taken_out_and_extras_of_siblings_sta
         (f"{CORE}/_version.py", "0.1.0", "1.0.0", "db requires core '>=0.1,<1': the tree has"),
         (f"{DB}/_version.py", "0.1.0", "0.0.9", "core supports db '>=0.1': the tree has db 0.0.9"),
         (f"{DB}/_version.py", "0.1.0", "0.1.0.dev0", "'0.1.0.dev0' is not a plain X.Y.Z"),
-        (f"{DB}/__init__.py", "_enforce(_COMPAT", "str((_COMPAT", "db/__init__.py must begin"),
+        (f"{DB}/__init__.py", "_enforce(_COMPAT", "print(_COMPAT", "db/__init__.py must begin"),
         (STATED, '">=0.1,<1"', '"~=0.1"', "only >=, < and != are understood"),
         (STATED, "requires = { core", "requires = { auth", "requires auth '>=0.1,<1': there is no"),
         (STATED, "supports = { web", "requires = { web", "depend on each other in a circle"),

@@ -56,45 +56,29 @@ def test_a_public_name_may_not_go_unannounced(scratch):
     assert scratch.tool("api", "core").returncode == 0
 
 
-@pytest.fixture
-def releasable(scratch):
-    """A copy where db has something to release, and tests that take no minutes."""
-    for path in (scratch.path / "packages/db/tests").rglob("*.py"):
-        path.unlink()
-    scratch.write(
-        "packages/db/tests/test_version.py",
-        "import tijolo.db\n\n\ndef test_version():\n    assert tijolo.db.__version__\n",
-    )
-    for path in (scratch.path / "packages/db/changelog.d").glob("*.md"):
-        path.unlink()
-    scratch.tool("news", "add", "db", "added", "Pages know their neighbours.")
-    scratch.commit()
-    return scratch
-
-
-def test_a_release_bumps_writes_proves_and_prints_the_tag_command(releasable):
-    done = releasable.tool("release", "db")
+def test_a_release_bumps_writes_proves_and_prints_the_tag_command(light_db):
+    done = light_db.tool("release", "db")
     assert done.returncode == 0, done.stdout
     for proof in ("compat: 5 packages, 0 problems", "isolate db: ", "lowest db: ", "released db: "):
         assert proof in done.stdout
     assert 'git tag --annotate tijolo-db-v0.2.0 --message "tijolo-db 0.2.0"' in done.stdout
-    assert "## 0.2.0 (" in releasable.text("packages/db/CHANGELOG.md")
-    assert "Pages know their neighbours." in releasable.text("packages/db/CHANGELOG.md")
-    assert releasable.git("log", "-1", "--format=%s") == "Release tijolo-db 0.2.0"
-    assert releasable.git("status", "--porcelain") == ""
-    touched = releasable.git("show", "--format=", "--name-only").splitlines()
+    assert "## 0.2.0 (" in light_db.text("packages/db/CHANGELOG.md")
+    assert "Pages know their neighbours." in light_db.text("packages/db/CHANGELOG.md")
+    assert light_db.git("log", "-1", "--format=%s") == "Release tijolo-db 0.2.0"
+    assert light_db.git("status", "--porcelain") == ""
+    touched = light_db.git("show", "--format=", "--name-only").splitlines()
     generated = {"README.md", "docs/compatibility.md", "tools/constraints/latest.txt"}
     assert all(path.startswith("packages/db/") for path in set(touched) - generated)
-    checked = releasable.tool("release", "--check-tag", "tijolo-db-v0.2.0")
+    checked = light_db.tool("release", "--check-tag", "tijolo-db-v0.2.0")
     assert checked.stdout.startswith("db\n## 0.2.0 (")
     assert "the tree has tijolo-db 0.2.0" in (
-        releasable.tool("release", "--check-tag", "tijolo-db-v0.3.0").stdout
+        light_db.tool("release", "--check-tag", "tijolo-db-v0.3.0").stdout
     )
 
 
-def test_a_release_is_refused_with_the_reason_and_leaves_the_tree_alone(releasable):
+def test_a_release_is_refused_with_the_reason_and_leaves_the_tree_alone(light_db):
     def refusal(*arguments):
-        done = releasable.tool("release", *arguments)
+        done = light_db.tool("release", *arguments)
         assert done.returncode == 1
         return done.stdout
 
@@ -102,17 +86,17 @@ def test_a_release_is_refused_with_the_reason_and_leaves_the_tree_alone(releasab
         "db", "--version", "0.1.1"
     )
     assert "'0.2.0rc1' is not a plain X.Y.Z" in refusal("db", "--version", "0.2.0rc1")
-    releasable.git("tag", "tijolo-core-v0.0.9")
+    light_db.git("tag", "tijolo-core-v0.0.9")
     assert "requires core >=0.1,<1, and no such release exists" in refusal("db")
-    releasable.git("tag", "--delete", "tijolo-core-v0.0.9")
-    releasable.write("new.txt", "")
+    light_db.git("tag", "--delete", "tijolo-core-v0.0.9")
+    light_db.write("new.txt", "")
     assert "Commit or stash first" in refusal("db")
-    (releasable.path / "new.txt").unlink()
-    releasable.replace("packages/db/tests/test_version.py", "__version__", "__missing__")
-    releasable.commit()
+    (light_db.path / "new.txt").unlink()
+    light_db.replace("packages/db/tests/test_it.py", "__version__", "__missing__")
+    light_db.commit()
     assert "db: its tests fail" in refusal("db")
-    assert releasable.git("status", "--porcelain") == ""
-    assert releasable.git("log", "-1", "--format=%s") == "change"
-    releasable.git("rm", "--quiet", "-r", "packages/db/changelog.d")
-    releasable.commit()
+    assert light_db.git("status", "--porcelain") == ""
+    assert light_db.git("log", "-1", "--format=%s") == "change"
+    light_db.git("rm", "--quiet", "-r", "packages/db/changelog.d")
+    light_db.commit()
     assert "db has no changelog fragments" in refusal("db")

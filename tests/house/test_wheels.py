@@ -13,12 +13,8 @@ from tools.wheels import UV, build, modules_in
 
 def pip_environment(venv, wheels):
     path = os.pathsep.join([str(venv / "bin"), os.environ["PATH"]])
-    offline = {
-        "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(wheels),
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    }
-    return {**os.environ, "PATH": path, **offline}
+    pip = {"NO_INDEX": "1", "FIND_LINKS": str(wheels), "DISABLE_PIP_VERSION_CHECK": "1"}
+    return {**os.environ, "PATH": path, **{f"PIP_{name}": value for name, value in pip.items()}}
 
 
 def test_a_core_outside_db_s_range_fails_at_import_and_the_printed_command_repairs_it(
@@ -56,17 +52,8 @@ def test_a_core_outside_db_s_range_fails_at_import_and_the_printed_command_repai
         subprocess.run([python, "-c", "import tijolo.db"], check=True)
 
 
-@pytest.fixture
-def small(scratch):
-    """A copy in which br-validators has hardly any tests to run."""
-    for path in (scratch.path / "packages/br-validators/tests").rglob("*.py"):
-        path.unlink()
-    scratch.write("packages/br-validators/tests/test_it.py", "def test_it():\n    pass\n")
-    return scratch
-
-
-def test_isolate_installs_the_standalone_package_alone_and_runs_its_tests(small):
-    done = small.tool("matrix", "isolate", "br-validators")
+def test_isolate_installs_the_standalone_package_alone_and_runs_its_tests(light_validators):
+    done = light_validators.tool("matrix", "isolate", "br-validators")
     assert done.returncode == 0, done.stdout
     assert "isolate br-validators: " in done.stdout
     assert "1 passed in" in done.stdout
@@ -83,18 +70,18 @@ def test_isolate_installs_the_standalone_package_alone_and_runs_its_tests(small)
         ("tests/test_it.py", "def test_it():\n    assert 1 == 2\n", "assert 1 == 2"),
     ],
 )  # fmt: skip
-def test_isolate_fails_on_what_only_works_in_the_checkout(small, file, content, message):
-    small.write(f"packages/br-validators/{file}", content)
-    done = small.tool("matrix", "isolate", "br-validators")
+def test_isolate_fails_on_what_only_works_in_the_checkout(light_validators, file, content, message):
+    light_validators.write(f"packages/br-validators/{file}", content)
+    done = light_validators.tool("matrix", "isolate", "br-validators")
     assert done.returncode == 1
     assert message in done.stdout
 
 
-def test_every_importable_module_of_a_wheel_is_found(small):
-    package = small.path / "packages/br-validators"
-    small.write("packages/br-validators/src/tijolo/br_validators/templates/env.py", "")
-    small.write("packages/br-validators/src/tijolo/br_validators/sub/__init__.py", "")
-    modules = modules_in(build(package, small.path / "dist"))
+def test_every_importable_module_of_a_wheel_is_found(light_validators):
+    package = light_validators.path / "packages/br-validators"
+    light_validators.write("packages/br-validators/src/tijolo/br_validators/templates/env.py", "")
+    light_validators.write("packages/br-validators/src/tijolo/br_validators/sub/__init__.py", "")
+    modules = modules_in(build(package, light_validators.path / "dist"))
     assert "tijolo.br_validators" in modules
     assert "tijolo.br_validators.sub" in modules
     assert not any("templates" in module for module in modules)
