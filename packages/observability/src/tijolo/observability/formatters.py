@@ -77,7 +77,7 @@ class JSONFormatter(logging.Formatter):
         message, request_id, user_id, trace_id, span_id, fields, exception, stack = content
         quote = self._quote
         site = _site(record.name, record.levelname, record.module, record.funcName, record.lineno)
-        line = f'{{"timestamp":"{_timestamp(record.created)}",{site},"message":{quote(message)}'
+        line = f'{{"timestamp":"{_timestamp(record.created)}",{site}{quote(message)}'
         if request_id is not None:
             line += f',"request_id":{quote(request_id)}'
         if user_id is not None:
@@ -85,13 +85,26 @@ class JSONFormatter(logging.Formatter):
         if trace_id is not None:
             line += f',"trace_id":"{trace_id}","span_id":"{span_id}"'
         if fields:
-            line += f",{self._encode(_renamed(fields))[1:-1]}"
+            line += self._members(_renamed(fields))
         if exception is not None:
             line += f',"exception":{quote(exception)}'
         if stack is not None:
             line += f',"stack":{quote(stack)}'
         line += "}"
         return line if line.isascii() else _BREAKS.sub(_escaped, line)
+
+    def _members(self, fields: dict[str, Any]) -> str:
+        """`,"name":value` for each field; the encoder is slow to start, so scalars go around it."""
+        quote, parts = self._quote, []
+        for name, value in fields.items():
+            kind = type(value)
+            if kind is str:
+                parts.append(f",{quote(name)}:{quote(value)}")
+            elif kind is int or kind is float:
+                parts.append(f",{quote(name)}:{value!r}")
+            else:
+                parts.append(f",{quote(name)}:{self._encode(value)}")
+        return "".join(parts)
 
 
 class TextFormatter(logging.Formatter):
@@ -112,22 +125,22 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """`record` as one line, and an indented block where there is an exception."""
-        content = content_of(record, self._redactor)
+        message, *ids, fields, exception, stack = content_of(record, self._redactor)
         level = f"{_plain(record.levelname):<8}"
         if self._color:
             level = f"{_COLORS.get(record.levelno, '')}{level}{_RESET}"
-        head = f"{_timestamp(record.created)} {level} {_plain(record.name)}: "
         pairs = [
-            f" {name}={_plain(value)}"
-            for name, value in zip(_OPTIONAL, content[1:5], strict=True)
+            f" {name}={_plain(str(value))}"
+            for name, value in zip(_IDS, ids, strict=True)
             if value is not None
         ]
-        pairs += (f" {_plain(k)}={_plain(_encode(v))}" for k, v in _renamed(content.fields).items())
-        blocks = (_indented(text) for text in (content.exception, content.stack) if text)
-        return "".join((head, _plain(content.message), *pairs, *blocks))
+        pairs += [f" {_plain(k)}={_plain(_encode(v))}" for k, v in _renamed(fields).items()]
+        blocks = [_indented(text) for text in (exception, stack) if text]
+        head = f"{_timestamp(record.created)} {level} {_plain(record.name)}: {_plain(message)}"
+        return "".join((head, *pairs, *blocks))
 
 
-_OPTIONAL = ("request_id", "user_id", "trace_id", "span_id")
+_IDS = ("request_id", "user_id", "trace_id", "span_id")
 
 
 @lru_cache(maxsize=4096)
@@ -140,17 +153,20 @@ def _site(logger: str, level: str, module: str, function: str | None, line: int)
         "function": function,
         "line": line,
     }
-    return _encode_ascii(where)[1:-1]
+    return f'{_encode_ascii(where)[1:-1]},"message":'
+
+
+_MILLISECONDS = [f"{number:03d}Z" for number in range(1000)]
 
 
 @lru_cache(maxsize=8)
 def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(seconds))
 
 
 def _timestamp(created: float) -> str:
-    microseconds = int(created * 1_000_000)
-    return f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06d}Z"
+    seconds, milliseconds = divmod(int(created * 1000), 1000)
+    return _second(seconds) + _MILLISECONDS[milliseconds]
 
 
 def _renamed(fields: dict[str, Any]) -> dict[str, Any]:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
+from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from tijolo.core import request_id_ctx, user_id_ctx
 from tijolo.observability.redaction import DEFAULT_REDACTOR, REDACTED, Redactor
-from tijolo.observability.values import printable, scrubbed, scrubbed_text
+from tijolo.observability.values import printable, scrubbed, scrubbed_fields, scrubbed_text
 
-if TYPE_CHECKING:
-    from opentelemetry.trace import Span
 try:  # FastAPI brings it since it has native telemetry; older ones do not
-    from opentelemetry.trace import INVALID_SPAN
-    from opentelemetry.trace import get_current_span as _current_span
+    from opentelemetry.context import get_current as _telemetry_context
+    from opentelemetry.trace import get_current_span
 except ImportError:
-    _current_span = None  # type: ignore[assignment]
+    _telemetry_context = None  # type: ignore[assignment]
 
 FIELDS_ATTRIBUTE = "tijolo_fields"
 """Record attribute with fields of any name; `extra` itself refuses `name`, `message`, ..."""
@@ -41,17 +40,13 @@ _NOT_FIELDS = frozenset(_PLAIN) | {
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
-class RecordContent(NamedTuple):
-    """The parts of a record that depend on when and where it was emitted."""
+RecordContent = tuple[
+    str, str | None, str | None, str | None, str | None, dict[str, Any], str | None, str | None
+]
+"""Message, request id, user id, trace id, span id, fields, exception, stack.
 
-    message: str
-    request_id: str | None
-    user_id: str | None
-    trace_id: str | None
-    span_id: str | None
-    fields: dict[str, Any]
-    exception: str | None
-    stack: str | None
+A bare tuple, because a named one costs as much to make as all the rest of a plain record.
+"""
 
 
 def content_of(record: logging.LogRecord, redactor: Redactor = DEFAULT_REDACTOR) -> RecordContent:
@@ -61,12 +56,15 @@ def content_of(record: logging.LogRecord, redactor: Redactor = DEFAULT_REDACTOR)
         return taken
     # Straight and without helpers where nothing needs doing: every log call pays for this.
     trace_id = span_id = None
-    if _current_span is not None and (span := _current_span()) is not INVALID_SPAN:
-        trace_id, span_id = _trace_ids(span)
+    if _telemetry_context is not None and _telemetry_context():
+        trace_id, span_id = _trace_ids()
     state = record.__dict__
+    message = record.msg
+    if record.args or type(message) is not str:
+        message = _formatted(record, redactor)
     plain = len(state) == _PLAIN_LENGTH and next(reversed(state)) == _LAST_PLAIN
-    return RecordContent(
-        scrubbed_text(_message(record, redactor), redactor),
+    return (
+        scrubbed_text(message, redactor),
         request_id_ctx.get(),
         user_id_ctx.get(),
         trace_id,
@@ -84,27 +82,29 @@ def detached(record: logging.LogRecord, redactor: Redactor) -> logging.LogRecord
     leaves the thread that logged.
     """
     content = content_of(record, redactor)
+    message, *_, fields, exception, stack = content
     copy = logging.LogRecord.__new__(logging.LogRecord)
     state = copy.__dict__
     state.update(record.__dict__)
-    for name in state.keys() - _NOT_FIELDS:
-        state[name] = content.fields.get(name, REDACTED)
+    for name in [name for name in islice(state, _PLAIN_LENGTH, None) if name not in _NOT_FIELDS]:
+        state[name] = fields.get(name, REDACTED)
     state.pop(FIELDS_ATTRIBUTE, None)
     state.update(
         {
             CONTENT_ATTRIBUTE: content,
-            "msg": content.message,
-            "message": content.message,
+            "msg": message,
+            "message": message,
             "args": None,
             "exc_info": None,
-            "exc_text": content.exception,
-            "stack_info": content.stack,
+            "exc_text": exception,
+            "stack_info": stack,
         }
     )
     return copy
 
 
-def _message(record: logging.LogRecord, redactor: Redactor) -> str:
+def _formatted(record: logging.LogRecord, redactor: Redactor) -> str:
+    """`record.getMessage()`, or what can be said where the arguments do not fit."""
     arguments = record.args
     if type(arguments) is not tuple and isinstance(arguments, Mapping):
         arguments = {
@@ -112,7 +112,7 @@ def _message(record: logging.LogRecord, redactor: Redactor) -> str:
             for key, value in arguments.items()
         }
     try:
-        message = record.msg if type(record.msg) is str else str(record.msg)
+        message = str(record.msg)
         return message % arguments if arguments else message
     except Exception:
         safe = scrubbed(arguments, redactor)
@@ -121,12 +121,10 @@ def _message(record: logging.LogRecord, redactor: Redactor) -> str:
 
 def _fields(record: logging.LogRecord, redactor: Redactor) -> dict[str, Any]:
     state = record.__dict__
-    fields = {name: value for name, value in state.items() if name not in _NOT_FIELDS}
+    extra = islice(list(state.items()), _PLAIN_LENGTH, None)
+    fields = {name: value for name, value in extra if name not in _NOT_FIELDS}
     fields.update(state.get(FIELDS_ATTRIBUTE) or {})
-    if not fields:
-        return fields
-    clean: dict[str, Any] = scrubbed(fields, redactor)
-    return clean
+    return scrubbed_fields(fields, redactor) if fields else fields
 
 
 def _exception(record: logging.LogRecord, redactor: Redactor) -> str | None:
@@ -143,8 +141,8 @@ def _exception(record: logging.LogRecord, redactor: Redactor) -> str | None:
     return scrubbed_text(text, redactor)
 
 
-def _trace_ids(span: Span) -> tuple[str | None, str | None]:
-    context = span.get_span_context()
+def _trace_ids() -> tuple[str | None, str | None]:
+    context = get_current_span().get_span_context()
     if not context.is_valid:
         return None, None
     return f"{context.trace_id:032x}", f"{context.span_id:016x}"

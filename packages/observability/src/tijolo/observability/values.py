@@ -33,6 +33,11 @@ def scrubbed(
     return _Walk(redactor, max_characters).visit(value, 0)
 
 
+def scrubbed_fields(fields: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """`scrubbed` of a dict, which stays one."""
+    return _Walk(redactor, MAX_CHARACTERS).mapping(fields.items(), 0)
+
+
 def scrubbed_text(
     text: str, redactor: Redactor = DEFAULT_REDACTOR, *, max_characters: int = MAX_CHARACTERS
 ) -> str:
@@ -78,7 +83,7 @@ class _Walk:
             return value if value in _INT_RANGE else self.text(f"{value:#x}")
         if kind is float:
             return value if math.isfinite(value) else repr(value)
-        return self.other(value, depth)
+        return self.guarded(value, depth) if kind in _CONTAINERS else self.other(value, depth)
 
     def text(self, text: str) -> str:
         if self.left <= 0:
@@ -93,6 +98,9 @@ class _Walk:
         for kind, convert in _SCALARS:
             if isinstance(value, kind):
                 return self.visit(convert(value), depth) if depth < _MAX_DEPTH else _TRUNCATED
+        return self.guarded(value, depth)
+
+    def guarded(self, value: Any, depth: int) -> Any:
         try:
             return self.container(value, depth)
         except Exception:
@@ -177,6 +185,8 @@ def _items(value: Any) -> Iterable[Any] | None:
         return list(value)
     return None
 
+
+_CONTAINERS = frozenset((dict, list, tuple))
 
 _SCALARS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (str, str.__str__),
