@@ -618,7 +618,7 @@ def test_every_setting_is_read(monkeypatch):
         chosen = settings(
             TRUSTED_HOSTS=["shop.example"], TRUSTED_PROXIES=["10.0.0.0/8"], CORS_ORIGINS=[ORIGIN]
         )
-        create_app(chosen)
+        create_app(chosen, items)
         server.run_server("shop:app", settings=chosen)
 
 

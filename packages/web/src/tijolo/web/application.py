@@ -21,13 +21,8 @@ from tijolo.web.error_boundary import ErrorBoundaryMiddleware
 from tijolo.web.handlers import register_exception_handlers
 from tijolo.web.lifecycle import AppLifecycle, Lifespan
 from tijolo.web.openapi import describe_problems
-from tijolo.web.security_headers import (
-    DEFAULT_SECURITY_HEADERS,
-    SecurityPolicy,
-    hsts_header,
-)
+from tijolo.web.security_headers import DEFAULT_SECURITY_HEADERS
 from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings, section
-from tijolo.web.timing import timing_stamp
 from tijolo.web.trusted_hosts import TrustedHostMiddleware
 
 OPENAPI_PATH, DOCS_PATH, REDOC_PATH = "/openapi.json", "/docs", "/redoc"
@@ -147,8 +142,11 @@ def _layers(settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
         else None,
         Middleware(
             EnvelopeMiddleware,
-            policy=_security_policy(web),
-            stamp=timing_stamp(web.TIMING_HEADER),
+            security_headers=_security_headers(web),
+            hsts_max_age_seconds=web.HSTS_MAX_AGE_SECONDS,
+            hsts_include_subdomains=web.HSTS_INCLUDE_SUBDOMAINS,
+            docs_paths=(DOCS_PATH, REDOC_PATH),
+            timing_header=web.TIMING_HEADER,
             access_log=web.ACCESS_LOG_ENABLED,
         ),
         cors_layer(settings) if isinstance(settings, CORSSettings) else None,
@@ -164,16 +162,14 @@ def _layers(settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
     return [layer for layer in layers if layer is not None]
 
 
-def _security_policy(web: WebSettings) -> SecurityPolicy:
-    headers = {
+def _security_headers(web: WebSettings) -> dict[str, str]:
+    return {
         **DEFAULT_SECURITY_HEADERS,
         "X-Frame-Options": web.FRAME_OPTIONS,
         "Referrer-Policy": web.REFERRER_POLICY,
         "Permissions-Policy": web.PERMISSIONS_POLICY,
         "Content-Security-Policy": web.CONTENT_SECURITY_POLICY,
     }
-    hsts = hsts_header(web.HSTS_MAX_AGE_SECONDS, include_subdomains=web.HSTS_INCLUDE_SUBDOMAINS)
-    return SecurityPolicy(headers, hsts=hsts, docs_paths=(DOCS_PATH, REDOC_PATH))
 
 
 def _catch_everything(app: FastAPI) -> None:

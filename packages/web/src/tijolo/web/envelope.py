@@ -6,7 +6,7 @@ What the three middleware of those names do one inside the other, for less than 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from logging import INFO
 from time import perf_counter
 
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tijolo.core import REQUEST_ID_HEADER, request_id_ctx
 from tijolo.web.request_id import SCOPE_KEY, RequestIDMiddleware, assign_request_id
 from tijolo.web.security_headers import FrozenHeaders, RawHeaders, SecurityPolicy
-from tijolo.web.timing import access_log, write_access_log
+from tijolo.web.timing import TimingHeader, access_log, timing_stamp, write_access_log
 
 _ID_NAME = REQUEST_ID_HEADER.lower().encode("ascii")
 
@@ -24,23 +24,34 @@ class EnvelopeMiddleware:
     """Name, time and harden every HTTP exchange; give WebSockets their request id.
 
     Args:
-        policy: The security headers.
-        stamp: From seconds to the timing headers; None for none.
-        access_log: Whether to write the access log.
+        security_headers: Default :data:`DEFAULT_SECURITY_HEADERS`; an empty value leaves one out.
+        hsts_max_age_seconds: As in ``SecurityHeadersMiddleware``.
+        hsts_include_subdomains: As in ``SecurityHeadersMiddleware``.
+        docs_paths: As in ``SecurityHeadersMiddleware``.
+        timing_header: As ``header`` in ``RequestTimingMiddleware``.
+        access_log: As in ``RequestTimingMiddleware``.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        policy: SecurityPolicy,
-        stamp: Callable[[float], RawHeaders] | None,
-        access_log: bool,
+        security_headers: Mapping[str, str] | None = None,
+        hsts_max_age_seconds: int = 31_536_000,
+        hsts_include_subdomains: bool = False,
+        docs_paths: Sequence[str] = (),
+        timing_header: TimingHeader = "Server-Timing",
+        access_log: bool = True,
     ) -> None:
         self.app = app
-        self.policy = policy
-        self.stamp = stamp
         self.access_log = access_log
+        self._policy = SecurityPolicy(
+            security_headers,
+            hsts_max_age_seconds=hsts_max_age_seconds,
+            hsts_include_subdomains=hsts_include_subdomains,
+            docs_paths=docs_paths,
+        )
+        self._stamp = timing_stamp(timing_header)
         self._id_only = RequestIDMiddleware(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +62,7 @@ class EnvelopeMiddleware:
         started = perf_counter()
         request_id = assign_request_id(scope, _ID_NAME)
         echoed = (_ID_NAME, request_id.encode())
-        stamp, ours = self.stamp, self.policy.headers_for(scope)
+        stamp, ours = self._stamp, self._policy.headers_for(scope)
         status, size = 0, 0
 
         def enveloping_send(message: Message) -> Awaitable[None]:

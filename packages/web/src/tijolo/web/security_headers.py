@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -33,7 +34,9 @@ DEFAULT_SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
 )
 
 _CSP = "content-security-policy"
-_LOCAL_HOSTS = (b"localhost", b"127.", b"[::1]")
+_LOCAL_HOST = re.compile(
+    rb"(([a-z0-9-]+\.)*localhost\.?|127(\.[0-9]+){3}|\[::1\])(:[0-9]*)?", re.IGNORECASE
+)
 RawHeaders = list[tuple[bytes, bytes]]
 FrozenHeaders = tuple[RawHeaders, frozenset[bytes]]
 
@@ -61,8 +64,9 @@ class SecurityHeadersMiddleware:
     ) -> None:
         self.app = app
         self._policy = SecurityPolicy(
-            DEFAULT_SECURITY_HEADERS if headers is None else headers,
-            hsts=hsts_header(hsts_max_age_seconds, include_subdomains=hsts_include_subdomains),
+            headers,
+            hsts_max_age_seconds=hsts_max_age_seconds,
+            hsts_include_subdomains=hsts_include_subdomains,
             docs_paths=docs_paths,
         )
 
@@ -85,10 +89,17 @@ class SecurityPolicy:
     """The headers of a service's responses, made once: for its pages, for https and not."""
 
     def __init__(
-        self, headers: Mapping[str, str], *, hsts: RawHeaders, docs_paths: Sequence[str]
+        self,
+        headers: Mapping[str, str] | None,
+        *,
+        hsts_max_age_seconds: int,
+        hsts_include_subdomains: bool,
+        docs_paths: Sequence[str],
     ) -> None:
-        plain = _raw(headers)
-        rest = {name: value for name, value in headers.items() if name.lower() != _CSP}
+        chosen = DEFAULT_SECURITY_HEADERS if headers is None else headers
+        hsts = _hsts(hsts_max_age_seconds, include_subdomains=hsts_include_subdomains)
+        plain = _raw(chosen)
+        rest = {name: value for name, value in chosen.items() if name.lower() != _CSP}
         docs = _raw({**rest, _CSP: DOCS_CONTENT_SECURITY_POLICY})
         self._plain, self._docs = frozen_headers(plain), frozen_headers(docs)
         self._secure, self._secure_docs = frozen_headers(plain + hsts), frozen_headers(docs + hsts)
@@ -121,7 +132,7 @@ def _raw(headers: Mapping[str, str]) -> RawHeaders:
     return [(k.lower().encode("ascii"), v.encode("latin-1")) for k, v in headers.items() if v]
 
 
-def hsts_header(max_age: int, *, include_subdomains: bool) -> RawHeaders:
+def _hsts(max_age: int, *, include_subdomains: bool) -> RawHeaders:
     """``Strict-Transport-Security`` for ``max_age`` seconds (RFC 6797); nothing for 0."""
     if max_age < 0:
         raise ValueError(f"hsts_max_age_seconds must be 0 or more, got {max_age}")
@@ -131,4 +142,4 @@ def hsts_header(max_age: int, *, include_subdomains: bool) -> RawHeaders:
 
 def _is_local(scope: Scope) -> bool:
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    return host.lower().startswith(_LOCAL_HOSTS)
+    return _LOCAL_HOST.fullmatch(host) is not None
