@@ -9,6 +9,12 @@ from tijolo.db._version import __version__
 _enforce(_COMPAT, __version__)
 
 from tijolo.db._repository_core import ForUpdate
+from tijolo.db.alembic_hooks import (
+    BASE_COLUMN_ORDER,
+    ProcessRevisionDirectives,
+    compose_hooks,
+    reorder_base_columns_first,
+)
 from tijolo.db.cursors import InvalidCursorException
 from tijolo.db.errors import (
     DatabaseFailure,
@@ -20,17 +26,23 @@ from tijolo.db.filters import UNSET, InvalidFilterError, UnknownFilterError
 from tijolo.db.hooks import on_commit, on_rollback, savepoint
 from tijolo.db.identifiers import uuid7
 from tijolo.db.manager import AsyncDatabaseManager
+from tijolo.db.migrations import AlembicHelper, MigrationState
 from tijolo.db.mixins import AuditMixin, TimestampMixin, VersionMixin
 from tijolo.db.model import NAMING_CONVENTION, BaseModel
 from tijolo.db.ordering import UnknownOrderError
 from tijolo.db.pagination import CountPolicy, CursorPage, InvalidPageError, Page
+from tijolo.db.prestart import wait_for_database
 from tijolo.db.repository import BaseRepository
+from tijolo.db.settings import DatabaseSettings
 from tijolo.db.soft_delete import SoftDeleteMixin, unique_when_alive
+from tijolo.db.sync_manager import DatabaseManager
 from tijolo.db.types import UtcDateTime, utc_now
 
 __all__ = [
+    "BASE_COLUMN_ORDER",
     "NAMING_CONVENTION",
     "UNSET",
+    "AlembicHelper",
     "AsyncDatabaseManager",
     "AuditMixin",
     "BaseModel",
@@ -38,11 +50,15 @@ __all__ = [
     "CountPolicy",
     "CursorPage",
     "DatabaseFailure",
+    "DatabaseManager",
+    "DatabaseSettings",
     "ForUpdate",
     "InvalidCursorException",
     "InvalidFilterError",
     "InvalidPageError",
+    "MigrationState",
     "Page",
+    "ProcessRevisionDirectives",
     "RowLimitExceededError",
     "SoftDeleteMixin",
     "StaleVersionException",
@@ -53,10 +69,13 @@ __all__ = [
     "UtcDateTime",
     "VersionMixin",
     "__version__",
+    "compose_hooks",
     "on_commit",
     "on_rollback",
+    "reorder_base_columns_first",
     "savepoint",
     "unique_when_alive",
     "utc_now",
     "uuid7",
+    "wait_for_database",
 ]

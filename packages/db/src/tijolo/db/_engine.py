@@ -56,7 +56,7 @@ def _install_sqlite(engine: Engine, url: URL, options: EngineOptions) -> None:
         # the driver must never begin or commit by itself: SAVEPOINT and DDL would escape
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA foreign_keys = {'ON' if options.foreign_keys else 'OFF'}")
         if in_memory:
             cursor.execute("PRAGMA read_uncommitted = ON")
         else:

@@ -32,6 +32,7 @@ class EngineOptions:
     lock_timeout: float | None = 5.0
     idle_transaction_timeout: float | None = 60.0
     health_timeout: float = 2.0
+    foreign_keys: bool = True
     environment: Environment = Environment.PRODUCTION
     connect_args: dict[str, Any] = field(default_factory=dict[str, Any])
     engine_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -127,3 +128,10 @@ def _mysql_init(options: EngineOptions) -> str:
         # an executable comment: MySQL, which has another name for it, skips what MariaDB runs
         parts.append(f"/*M! max_statement_time = {options.statement_timeout}, */ @tijolo = 1")
     return "SET " + ", ".join(parts)
+
+
+def make_options(options: dict[str, Any], **given: Any) -> EngineOptions:
+    """``EngineOptions`` from keyword arguments; those it does not know are the engine's."""
+    known = {name: options[name] for name in options if name in EngineOptions.__annotations__}
+    rest = {name: value for name, value in options.items() if name not in known}
+    return EngineOptions(**given, **known, engine_kwargs=rest)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tijolo.core import Environment
 from tijolo.db.errors import commit_error, raise_translated, summary
 from tijolo.db.hooks import BOUNDARY, run_hooks
 
@@ -61,3 +62,12 @@ async def _abandon(session: AsyncSession) -> None:
 
 def _debug(session: AsyncSession) -> bool:
     return bool(session.info.get(DEBUG))
+
+
+def refuse_outside_development(what: str, environment: Environment) -> None:
+    """RuntimeError unless ``environment`` is a development one."""
+    if not environment.is_development:
+        raise RuntimeError(
+            f"{what} destroys data and is refused with environment={environment.value!r};"
+            " it works with 'local', 'development' and 'test'"
+        )

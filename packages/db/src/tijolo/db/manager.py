@@ -28,7 +28,7 @@ from starlette.requests import HTTPConnection
 from tijolo.core import AppException, Environment, MissingExtraError
 from tijolo.db._engine import install_events, session_options
 from tijolo.db._fastapi import function_scoped
-from tijolo.db._options import EngineOptions, engine_arguments
+from tijolo.db._options import EngineOptions, engine_arguments, make_options
 from tijolo.db._url import (
     extra_of,
     for_async,
@@ -38,7 +38,7 @@ from tijolo.db._url import (
     redacted,
     shared_memory,
 )
-from tijolo.db.boundary import DEBUG, READ_ONLY, boundary
+from tijolo.db.boundary import DEBUG, READ_ONLY, boundary, refuse_outside_development
 from tijolo.db.cursors import SIGNER, CursorSigner
 from tijolo.db.errors import TransactionConflictException, summary
 from tijolo.db.model import BaseModel
@@ -296,19 +296,3 @@ class AsyncDatabaseManager:
         refuse_outside_development("drop_tables()", self.environment)
         async with self.engine.begin() as connection:
             await connection.run_sync(self.metadata.drop_all)
-
-
-def make_options(options: dict[str, Any], **given: Any) -> EngineOptions:
-    """``EngineOptions`` from keyword arguments; those it does not know are the engine's."""
-    known = {name: options[name] for name in options if name in EngineOptions.__annotations__}
-    rest = {name: value for name, value in options.items() if name not in known}
-    return EngineOptions(**given, **known, engine_kwargs=rest)
-
-
-def refuse_outside_development(what: str, environment: Environment) -> None:
-    """RuntimeError unless ``environment`` is a development one."""
-    if not environment.is_development:
-        raise RuntimeError(
-            f"{what} destroys data and is refused with environment={environment.value!r};"
-            " it works with 'local', 'development' and 'test'"
-        )
