@@ -23,7 +23,7 @@ from tools.workspace import ROOT, Package, load
 
 ESCAPE = re.compile(r"# house: allow (?P<rule>[a-z-]+), \S")
 # The database boundary: who may end a transaction.
-MAY_COMMIT = ("packages/db/src/tijolo/db/boundary.py",)
+MAY_COMMIT = tuple(f"packages/db/src/tijolo/db/{name}.py" for name in ("boundary", "sync_manager"))
 MAY_READ_ENVIRONMENT = ("packages/core/src/tijolo/core/compat/", "/testing/")
 # Published by their makers as one library in two distributions.
 PARTS_OF = {"pydantic": "pydantic-core"}
