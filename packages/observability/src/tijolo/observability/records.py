@@ -18,6 +18,7 @@ try:  # FastAPI brings it since it has native telemetry; older ones do not
     from opentelemetry.trace import get_current_span
 except ImportError:
     _telemetry_context = None  # type: ignore[assignment]
+    get_current_span = None  # type: ignore[assignment]
 
 FIELDS_ATTRIBUTE = "tijolo_fields"
 """Record attribute with fields of any name; `extra` itself refuses `name`, `message`, ..."""
