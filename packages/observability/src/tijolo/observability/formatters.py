@@ -98,7 +98,7 @@ class JSONFormatter(logging.Formatter):
         quote = self._quote
         parts: list[str] = []
         for name, value in fields.items():
-            kind: type = type(value)
+            kind = type(value)  # pyright: ignore[reportUnknownVariableType]
             if kind is str:
                 parts.append(f",{quote(name)}:{quote(value)}")
             elif kind is int or kind is float:

@@ -74,7 +74,7 @@ class _Walk:
 
     def visit(self, value: Any, depth: int) -> Any:
         self.left -= _NODE_COST
-        kind: type = type(value)
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if value is None or kind is bool:
             return value
         if kind is str:
@@ -171,9 +171,9 @@ def _pairs(value: Any) -> Iterable[tuple[Any, Any]] | None:
     """Names and values of what has named parts."""
     if isinstance(value, dict):
         # A copy: another thread may be writing to it.
-        return list(cast("dict[Any, Any]", value).items())
+        return list(value.items())  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, Mapping):
-        return cast("Mapping[Any, Any]", value).items()
+        return value.items()  # pyright: ignore[reportUnknownVariableType]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr]
     if hasattr(cast("type", type(value)), "model_fields"):  # pydantic, which core brings
