@@ -64,7 +64,7 @@ def test_every_record_is_one_line_of_valid_json_with_its_reserved_keys_intact(me
     seen = as_json(made)
     assert seen["timestamp"].endswith("Z")
     assert datetime.datetime.fromisoformat(seen["timestamp"]).timestamp() == pytest.approx(
-        made.created, abs=1e-5
+        made.created, abs=1.1e-3
     )
     assert [seen[k] for k in ("level", "logger", "module", "function", "line")] == [
         "INFO",

@@ -95,9 +95,10 @@ class JSONFormatter(logging.Formatter):
 
     def _members(self, fields: dict[str, Any]) -> str:
         """`,"name":value` for each field; the encoder is slow to start, so scalars go around it."""
-        quote, parts = self._quote, []
+        quote = self._quote
+        parts: list[str] = []
         for name, value in fields.items():
-            kind = type(value)
+            kind = type(value)  # pyright: ignore[reportUnknownVariableType]
             if kind is str:
                 parts.append(f",{quote(name)}:{quote(value)}")
             elif kind is int or kind is float:

@@ -15,9 +15,9 @@ from tijolo.observability.values import printable, scrubbed, scrubbed_fields, sc
 
 try:  # FastAPI brings it since it has native telemetry; older ones do not
     from opentelemetry.context import get_current as _telemetry_context
-    from opentelemetry.trace import get_current_span
+    from opentelemetry.trace import get_current_span as _current_span
 except ImportError:
-    _telemetry_context = None  # type: ignore[assignment]
+    _telemetry_context = _current_span = None  # type: ignore[assignment]
 
 FIELDS_ATTRIBUTE = "tijolo_fields"
 """Record attribute with fields of any name; `extra` itself refuses `name`, `message`, ..."""
@@ -142,7 +142,8 @@ def _exception(record: logging.LogRecord, redactor: Redactor) -> str | None:
 
 
 def _trace_ids() -> tuple[str | None, str | None]:
-    context = get_current_span().get_span_context()
+    assert _current_span is not None  # noqa: S101 - both are there or neither
+    context = _current_span().get_span_context()
     if not context.is_valid:
         return None, None
     return f"{context.trace_id:032x}", f"{context.span_id:016x}"

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from tijolo.observability.redaction import DEFAULT_REDACTOR, REDACTED, Redactor
 
@@ -74,7 +74,7 @@ class _Walk:
 
     def visit(self, value: Any, depth: int) -> Any:
         self.left -= _NODE_COST
-        kind = type(value)
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if value is None or kind is bool:
             return value
         if kind is str:
@@ -170,19 +170,20 @@ def _key_text(raw: Any) -> str:
 def _pairs(value: Any) -> Iterable[tuple[Any, Any]] | None:
     """Names and values of what has named parts."""
     if isinstance(value, dict):
-        return list(value.items())  # a copy: another thread may be writing to it
+        # A copy: another thread may be writing to it.
+        return list(value.items())  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, Mapping):
-        return value.items()
+        return value.items()  # pyright: ignore[reportUnknownVariableType]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr]
-    if hasattr(type(value), "model_fields"):  # pydantic, which core brings
+    if hasattr(cast("type", type(value)), "model_fields"):  # pydantic, which core brings
         return list(vars(value).items())
     return None
 
 
 def _items(value: Any) -> Iterable[Any] | None:
     if isinstance(value, list | tuple | set | frozenset):
-        return list(value)
+        return list(cast("Iterable[Any]", value))
     return None
 
 
