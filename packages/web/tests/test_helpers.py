@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from email.message import Message
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -16,10 +17,12 @@ import tijolo.web
 from tijolo.core import BaseAppSettings, Environment
 from tijolo.web import (
     DEFAULT_STATIC_SECURITY_HEADERS,
+    CORSSettings,
     DeviceInfo,
     DeviceType,
     HardenedStaticFiles,
     ServerSettings,
+    WebSettings,
     build_content_disposition,
     build_pagination_link_header,
     clear_cookie,
@@ -398,3 +401,10 @@ PUBLIC = [
 def test_the_public_names_are_these():
     assert tijolo.web.__all__ == PUBLIC
     assert all(hasattr(tijolo.web, name) for name in PUBLIC)
+
+
+def test_the_readme_names_every_setting():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    named = set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE))
+    kinds = (WebSettings, CORSSettings, ServerSettings)
+    assert named == {name for kind in kinds for name in kind.model_fields}
