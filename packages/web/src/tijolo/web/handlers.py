@@ -238,7 +238,9 @@ def _without_values(exc: Exception) -> Exception:
     """FastAPI's response error prints the whole response, password hashes included."""
     if not isinstance(exc, ResponseValidationError):
         return exc
-    clean = ResponseValidationError(public_errors(exc.errors()), endpoint_ctx=exc.endpoint_ctx)
+    clean = ResponseValidationError(public_errors(exc.errors()))
+    place = {key: value for key, value in vars(exc).items() if key.startswith("endpoint_")}
+    vars(clean).update(place)  # where it happened, where FastAPI tells it
     return clean.with_traceback(exc.__traceback__)
 
 
