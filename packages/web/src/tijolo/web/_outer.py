@@ -23,7 +23,9 @@ def add_outer_middleware(app: FastAPI, *layers: Middleware) -> None:
     def build_with_layers() -> ASGIApp:
         stack = build()
         for cls, args, kwargs in reversed(layers):
-            stack = cls(stack, *args, **kwargs)
+            layer = cls(stack, *args, **kwargs)
+            # a layer that may have nothing to do offers a way through without a coroutine
+            stack = getattr(layer, "dispatch", layer)
         return stack
 
     app.build_middleware_stack = build_with_layers  # type: ignore[method-assign]

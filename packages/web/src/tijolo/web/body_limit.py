@@ -42,23 +42,25 @@ class BodySizeLimitMiddleware:
         self.app = app
         self.max_bytes = max_bytes
         self.exclude_paths = exclude_paths
-        self._excluded = PathSet(exclude_paths)
+        self._excluded = PathSet(exclude_paths) if exclude_paths else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, count or pass on the body of an HTTP request."""
+        await self.dispatch(scope, receive, send)
+
+    def dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """The same, without a coroutine of its own where there is nothing to do."""
         if scope["type"] != "http" or (self._excluded and scope["path"] in self._excluded):
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         headers = dict(scope["headers"])
         length: bytes | None = headers.get(b"content-length")
         if length is not None and _exceeds(length, self.max_bytes):
-            await self._refuse(scope, receive, send)
-        elif b"transfer-encoding" in headers or scope["http_version"] not in _FRAMED_VERSIONS:
-            await self._count(scope, receive, send)
-        else:
-            # The server holds a client of HTTP/1 to its Content-Length, and no framing header
-            # means no body there (RFC 9112, section 6.3). HTTP/2 and 3 may send one without any.
-            await self.app(scope, receive, send)
+            return self._refuse(scope, receive, send)
+        if b"transfer-encoding" in headers or scope["http_version"] not in _FRAMED_VERSIONS:
+            return self._count(scope, receive, send)
+        # The server holds a client of HTTP/1 to its Content-Length, and no framing header means
+        # no body there (RFC 9112, section 6.3). HTTP/2 and 3 may send one without any.
+        return self.app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         details = {"max_bytes": self.max_bytes}

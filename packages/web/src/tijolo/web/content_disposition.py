@@ -40,4 +40,6 @@ def _clean(filename: str) -> str:
 def _ascii(name: str) -> str:
     folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
     plain = "".join("_" if c in '"\\%/' or not c.isprintable() else c for c in folded)
-    return plain if plain.strip(" ._") else "download"
+    if not plain.strip(" ._"):
+        return "download"
+    return f"download{plain}" if plain.startswith(".") else plain

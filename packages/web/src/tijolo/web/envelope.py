@@ -13,6 +13,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import REQUEST_ID_HEADER, request_id_ctx
+from tijolo.web._exchange import EXCHANGE_KEY, Exchange
 from tijolo.web.request_id import SCOPE_KEY, RequestIDMiddleware, assign_request_id
 from tijolo.web.security_headers import FrozenHeaders, RawHeaders, SecurityPolicy
 from tijolo.web.timing import TimingHeader, access_log, timing_stamp, write_access_log
@@ -63,19 +64,20 @@ class EnvelopeMiddleware:
         request_id = assign_request_id(scope, _ID_NAME)
         echoed = (_ID_NAME, request_id.encode())
         stamp, ours = self._stamp, self._policy.headers_for(scope)
-        status, size = 0, 0
+        exchange = scope[EXCHANGE_KEY] = Exchange()
 
         def enveloping_send(message: Message) -> Awaitable[None]:
-            nonlocal status, size
             kind = message["type"]
+            if kind == "http.response.body":  # the common case of Exchange.note, without its call
+                exchange.size += len(message.get("body", b""))
+                exchange.finished = not message.get("more_body", False)
+                return send(message)
+            exchange.note(message)
             if kind == "http.response.start":
-                status = message["status"]
                 headers = _completed(message.get("headers", ()), ours, echoed)
                 if stamp is not None:
                     headers += stamp(perf_counter() - started)
                 message["headers"] = headers
-            elif kind == "http.response.body":
-                size += len(message.get("body", b""))
             return send(message)
 
         token = request_id_ctx.set(request_id)
@@ -87,7 +89,7 @@ class EnvelopeMiddleware:
             raise
         finally:
             if self.access_log and access_log.isEnabledFor(INFO):
-                write_access_log(scope, status, size, started, failed=failed)
+                write_access_log(scope, exchange, perf_counter() - started, failed=failed)
             request_id_ctx.reset(token)
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Iterable
-from itertools import chain
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
+from tijolo.web._exchange import EXCHANGE_KEY, Exchange
 from tijolo.web.handlers import INTERNAL_DETAIL, known_problem, log_failure
 from tijolo.web.handlers import make_unhandled_exception_handler as _make_default
 from tijolo.web.problems import problem_response
 
 _log = logging.getLogger("tijolo.web.errors")
-_LAST_MESSAGES = {"http.response.pathsend", "http.response.zerocopysend"}
 
 
 class ResponseAbortedError(RuntimeError):
@@ -49,31 +47,20 @@ class ErrorBoundaryMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = finished = False
-
-        def watching_send(message: Message) -> Awaitable[None]:
-            nonlocal started, finished
-            kind = message["type"]
-            if kind == "http.response.start":
-                headers = message.get("headers", ())
-                text = b"".join(chain.from_iterable(headers))
-                if b"\n" in text or b"\r" in text or b"\0" in text:
-                    raise _line_break(headers)
-                started = True
-            elif kind == "http.response.body" or kind in _LAST_MESSAGES:
-                finished = not message.get("more_body", False)
-            return send(message)
-
+        exchange: Exchange | None = scope.get(EXCHANGE_KEY)
+        if exchange is None:
+            exchange = Exchange()
+            send = exchange.watch(send)
         try:
-            await self.app(scope, receive, watching_send)
+            await self.app(scope, receive, send)
         except Exception as exc:
             cause = _only_member(exc)
             if isinstance(cause, ClientDisconnect):
                 _log.debug("the client left before the response was complete")
-            elif not started:
+            elif not exchange.status:
                 response = await self._response(Request(scope, receive), cause)
-                await _send_response(response, scope, receive, watching_send)
-            elif finished:
+                await _send_response(response, scope, receive, send)
+            elif exchange.finished:
                 log_failure(scope, cause, message="%s after the response of %s %s")
             else:
                 log_failure(scope, cause, message="%s in the middle of the response of %s %s")
@@ -90,11 +77,6 @@ class ErrorBoundaryMiddleware:
         except Exception as again:
             log_failure(request.scope, again)
             return problem_response(request.scope, 500, detail=INTERNAL_DETAIL)
-
-
-def _line_break(headers: Iterable[tuple[bytes, bytes]]) -> ValueError:
-    name = next((n for n, v in headers if not {10, 13, 0}.isdisjoint(n + v)), b"")
-    return ValueError(f"response header {name!r} contains a line break or NUL")
 
 
 def _only_member(exc: Exception) -> Exception:

@@ -21,6 +21,7 @@ from starlette.types import ExceptionHandler, Scope
 
 from tijolo.core import HTTP_500_MARKER, AppException, route_template
 from tijolo.web._logging import with_request_id
+from tijolo.web._unanswerable import blame_of_input
 from tijolo.web._validation import MAX_ERRORS, public_errors
 from tijolo.web.problems import problem_response
 
@@ -103,6 +104,11 @@ def make_unhandled_exception_handler(
     """
 
     async def handler(request: Request, exc: Exception) -> Response:
+        blame = blame_of_input(request.scope, exc)
+        if blame is not None:
+            code, detail = blame
+            _log.warning("%s in a request", code, exc_info=exc, extra=_where(request.scope))
+            return problem_response(request.scope, 422, code=code, detail=detail)
         log_failure(request.scope, exc, level=log_level, with_traceback=log_traceback)
         details = {"traceback": _format(exc)} if include_traceback else None
         return problem_response(request.scope, 500, detail=INTERNAL_DETAIL, details=details)
@@ -232,7 +238,9 @@ def _without_values(exc: Exception) -> Exception:
     """FastAPI's response error prints the whole response, password hashes included."""
     if not isinstance(exc, ResponseValidationError):
         return exc
-    clean = ResponseValidationError(public_errors(exc.errors()), endpoint_ctx=exc.endpoint_ctx)
+    clean = ResponseValidationError(public_errors(exc.errors()))
+    place = {key: value for key, value in vars(exc).items() if key.startswith("endpoint_")}
+    vars(clean).update(place)  # where it happened, where FastAPI tells it
     return clean.with_traceback(exc.__traceback__)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -33,6 +34,8 @@ class HardenedStaticFiles(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The file's response, with the headers that it does not have yet."""
+        if "\0" in path:  # older Starlettes ask the file system, which raises
+            raise HTTPException(404)
         response = await super().get_response(path, scope)
         for name, value in self.security_headers.items():
             response.headers.setdefault(name, value)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import route_template
+from tijolo.web._exchange import Exchange
 from tijolo.web._logging import with_request_id
 from tijolo.web.client_ip import get_client_ip_from_scope
 from tijolo.web.security_headers import RawHeaders
@@ -51,21 +52,15 @@ class RequestTimingMiddleware:
             await self.app(scope, receive, send)
             return
         scope[_SCOPE_KEY] = True
-        stamp = self._stamp
+        stamp, exchange = self._stamp, Exchange()
+        watched_send = exchange.watch(send)
         started = perf_counter()
-        status, size = 0, 0
 
         def timing_send(message: Message) -> Awaitable[None]:
-            nonlocal status, size
-            kind = message["type"]
-            if kind == "http.response.start":
-                status = message["status"]
-                if stamp is not None:
-                    pairs = stamp(perf_counter() - started)
-                    message["headers"] = [*message.get("headers", ()), *pairs]
-            elif kind == "http.response.body":
-                size += len(message.get("body", b""))
-            return send(message)
+            if stamp is not None and message["type"] == "http.response.start":
+                pairs = stamp(perf_counter() - started)
+                message["headers"] = [*message.get("headers", ()), *pairs]
+            return watched_send(message)
 
         failed = False
         try:
@@ -75,7 +70,7 @@ class RequestTimingMiddleware:
             raise
         finally:
             if self.access_log and access_log.isEnabledFor(logging.INFO):
-                write_access_log(scope, status, size, started, failed=failed)
+                write_access_log(scope, exchange, perf_counter() - started, failed=failed)
 
 
 def timing_stamp(header: TimingHeader) -> Callable[[float], RawHeaders] | None:
@@ -96,17 +91,17 @@ def timing_stamp(header: TimingHeader) -> Callable[[float], RawHeaders] | None:
     )
 
 
-def write_access_log(scope: Scope, status: int, size: int, started: float, *, failed: bool) -> None:
-    """Write the record of a request; ``started`` is what ``perf_counter`` said then."""
+def write_access_log(scope: Scope, exchange: Exchange, seconds: float, *, failed: bool) -> None:
+    """Write the record of a request that took ``seconds``."""
     method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
     route = route_template(scope)
-    status = status or (500 if failed else CLIENT_LEFT)
+    status = exchange.status or (500 if failed else CLIENT_LEFT)
     fields: dict[str, Any] = {
         "method": method,
         "route": route,
         "status": status,
-        "duration_ms": round((perf_counter() - started) * 1000, 3),
-        "response_bytes": size,
+        "duration_ms": round(seconds * 1000, 3),
+        "response_bytes": exchange.size,
         "client_ip": get_client_ip_from_scope(scope),
     }
     access_log.info("%s %s %d", method, route, status, extra=fields)
