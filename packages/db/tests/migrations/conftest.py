@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -32,16 +32,6 @@ class Base(BaseModel):
 
 """
 
-PLAIN_BASE = """
-from sqlalchemy import ForeignKey, Integer, MetaData, String
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
-
-"""
-
 
 def run_sql(url, *statements):
     """Run statements with autocommit, each; the rows of the last one."""
@@ -51,7 +41,7 @@ def run_sql(url, *statements):
         try:
             async with engine.connect() as connection:
                 for statement in statements:
-                    result = await connection.exec_driver_sql(statement)
+                    result = await connection.execute(text(statement))
                 return result.all() if result.returns_rows else []
         finally:
             await engine.dispose()
@@ -128,13 +118,16 @@ class Project:
 
     def option(self, line):
         """Add an argument to ``run_migrations`` in ``env.py``."""
-        self.env.write_text(self.env.read_text().replace("    Base,\n", f"    Base,\n    {line},\n"))
+        self.env.write_text(
+            self.env.read_text().replace("    Base,\n", f"    Base,\n    {line},\n")
+        )
 
     def revision(self, name, upgrade, *, down=None, downgrade="pass"):
         """Write a revision by hand."""
         body = "\n    ".join(upgrade.strip().splitlines())
         (self.path / "migrations" / "versions" / f"{name}.py").write_text(
-            f'"""{name}"""\nimport os\nimport sys\nimport sqlalchemy as sa\nfrom alembic import op\n'
+            f'"""{name}"""\nimport os\nimport sys\n\n'
+            "import sqlalchemy as sa\nfrom alembic import op\n\n"
             f"revision = {name!r}\ndown_revision = {down!r}\n\n"
             f"def upgrade():\n    {body}\n\ndef downgrade():\n    {downgrade}\n"
         )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -134,7 +135,7 @@ def test_a_database_that_is_down_is_an_error_and_never_drift(project):
     helper = project.helper(DOWN)
 
     for ask in (helper.check, helper.report, helper.current, helper.upgrade):
-        with pytest.raises(DatabaseUnreachableError, match="127.0.0.1:1") as caught:
+        with pytest.raises(DatabaseUnreachableError, match=r"127\.0\.0\.1:1") as caught:
             ask()
         assert "s3cr" not in str(caught.value)
 
@@ -330,7 +331,7 @@ def test_the_version_table_may_live_in_another_schema(project, make_database, sq
     url = make_database("postgres")
     sql(url, "CREATE SCHEMA ops")
     project.models(CUSTOMER)
-    with open("alembic.ini", "a") as ini:
+    with Path("alembic.ini").open("a") as ini:
         ini.write("version_table_schema = ops\n")
     helper = project.helper(url)
     first = helper.revision("first").revision
