@@ -21,6 +21,9 @@ from tijolo.db.manager import AsyncDatabaseManager
 _ATTEMPT_SECONDS = 5.0
 _logger = logging.getLogger("tijolo.db")
 
+# SQLite opens any file, and looks into it when it must.
+_QUERIES = {"sqlite": "SELECT count(*) FROM sqlite_master"}
+
 # Wrong credentials, no right to connect, no such database: the same tomorrow as today.
 _REFUSALS = {
     "28000",
@@ -129,7 +132,7 @@ async def _attempt(engine: AsyncEngine, deadline: float) -> str | None:
     seconds = max(0.01, min(_ATTEMPT_SECONDS, deadline - time.monotonic()))
     try:
         async with asyncio.timeout(seconds), engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
+            await connection.execute(text(_QUERIES.get(engine.dialect.name, "SELECT 1")))
     except TypeError:  # an argument the driver does not know
         raise
     except Exception as exc:

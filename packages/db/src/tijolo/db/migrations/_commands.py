@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.engine import URL
 
 from tijolo.db.migrations._database import ATTRIBUTE, Request
 from tijolo.db.migrations._threads import outside_loop
@@ -45,6 +46,10 @@ class Commands:
             attributes={ATTRIBUTE: request},
             cmd_opts=Namespace(quiet=quiet),  # True: commands report to nobody
         )
+
+    def database(self) -> tuple[URL, dict[str, Any]]:
+        """URL and driver arguments, also where there is no ini file yet."""
+        return self.request.database(self.config())
 
     def run(
         self, work: Callable[[Config], T], *, any_revision: bool = False, quiet: bool = True

@@ -49,7 +49,8 @@ class Request:
         found = database_from_environment()
         if found is not None:
             return for_async(found[0]), {**found[1], **self.connect_args}
-        written = config.get_main_option("sqlalchemy.url")
+        section = config.config_ini_section
+        written = config.file_config.get(section, "sqlalchemy.url", fallback=None)
         if not written:
             raise MigrationError(
                 "no database is configured: pass db_url, set DATABASE_URL, or write a"

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import SecretStr
 from sqlalchemy.engine import URL
 
 from tijolo.core import BaseAppSettings
-from tijolo.db._url import parse_url
+from tijolo.db.settings import DatabaseSettings
+
+_NAMES = frozenset({"DATABASE_URL", "DATABASE_TEST_URL", "DATABASE_HOST", "DATABASE_NAME"})
 
 
-class EnvironmentSettings(BaseAppSettings):
-    """``DATABASE_URL`` from the environment or ``.env``."""
-
-    DATABASE_URL: SecretStr | None = None
+class EnvironmentSettings(DatabaseSettings, BaseAppSettings):
+    """``DATABASE_URL``, or its parts, from the environment or ``.env``."""
 
 
 def database_from_environment() -> tuple[URL, dict[str, Any]] | None:
     """URL and driver arguments; None when the environment names no database."""
-    return database_of(EnvironmentSettings())
-
-
-def database_of(settings: EnvironmentSettings) -> tuple[URL, dict[str, Any]] | None:
-    if settings.DATABASE_URL is None:
+    settings = EnvironmentSettings()
+    if not settings.model_fields_set & _NAMES:
         return None
-    return parse_url(settings.DATABASE_URL), {}
+    url, arguments = settings.database_arguments()
+    return url, arguments.get("connect_args", {})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from alembic import context
@@ -16,7 +17,13 @@ from tijolo.db.migrations._lock import migration_lock
 from tijolo.db.migrations._portable import portable
 from tijolo.db.migrations._threads import outside_loop
 from tijolo.db.migrations.errors import SchemaAheadError
-from tijolo.db.migrations.hooks import ProcessRevisionDirectives
+from tijolo.db.migrations.hooks import (
+    ProcessRevisionDirectives,
+    compose_hooks,
+    drop_indexes_with_their_table,
+)
+
+_logger = logging.getLogger("tijolo.db.migrations")
 
 
 class HasMetadata(Protocol):
@@ -55,7 +62,10 @@ def run_migrations(
     run = _Run(
         {
             "target_metadata": getattr(target, "metadata", target),
-            "process_revision_directives": process_revision_directives,
+            "process_revision_directives": compose_hooks(
+                drop_indexes_with_their_table,
+                *filter(None, [process_revision_directives]),
+            ),
             "version_table": version_table
             or config.get_main_option("version_table", "alembic_version"),
             "version_table_schema": version_table_schema
@@ -114,13 +124,19 @@ class _Run:
         if self._destination is not None:
             lock_writes(connection)
             self._check_foreign_keys(connection)
-        self._configure(connection)
+        before = self._configure(connection)
         with context.begin_transaction():
             context.run_migrations()
+        if self._destination is not None:
+            after = context.get_context().get_current_heads()
+            _logger.info("the schema went from %s to %s", _names(before), _names(after))
 
     def _is_there(self, connection: Connection) -> bool:
         heads = self._configure(connection)
-        return not context.get_context().purge and heads == self._destination
+        there = not context.get_context().purge and heads == self._destination
+        if there:
+            _logger.info("the schema is at %s already", _names(heads))
+        return there
 
     def _configure(self, connection: Connection) -> set[str]:
         """Set Alembic's context up; the revisions that the database is at."""
@@ -160,6 +176,10 @@ def _destination() -> set[str] | None:
     if revision is None:
         return set()
     return {revision} if isinstance(revision, str) else set(revision)
+
+
+def _names(revisions: Iterable[str]) -> str:
+    return ", ".join(sorted(revisions)) or "base"
 
 
 def _as_list(callbacks: Any) -> list[Any]:

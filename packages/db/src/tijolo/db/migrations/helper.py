@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, overload
 
@@ -17,8 +18,10 @@ from tijolo.db._url import for_async, parse_url, redacted
 from tijolo.db.migrations._commands import Commands
 from tijolo.db.migrations._database import Request
 from tijolo.db.migrations._scaffold import scaffold
-from tijolo.db.migrations.errors import MultipleHeadsError
+from tijolo.db.migrations._threads import outside_loop
+from tijolo.db.migrations.errors import MigrationError, MultipleHeadsError
 from tijolo.db.migrations.report import SchemaReport, SchemaStatus, compare
+from tijolo.db.waiting import wait_for_database
 
 
 class DatabaseArguments(Protocol):
@@ -152,7 +155,7 @@ class AlembicHelper:
             force: Allow ``base``, which drops every table, outside development.
         """
         if revision.endswith("base") and not (sql or force or self.environment.is_development):
-            raise RuntimeError(
+            raise MigrationError(
                 f"downgrading to {revision!r} drops every table and is refused with"
                 f" environment={self.environment.value!r}; pass force=True to do it all the same"
             )
@@ -222,6 +225,18 @@ class AlembicHelper:
     def report(self) -> SchemaReport:
         """How files, models and database compare; raises what :meth:`check` does."""
         return self._commands.inspect(compare)
+
+    def wait(self, *, timeout_seconds: float = 60.0, interval_seconds: float = 1.0) -> None:
+        """Return as soon as the database answers; raises what ``wait_for_database`` does."""
+        url, connect_args = self._commands.database()
+        waiting = partial(
+            wait_for_database,
+            url,
+            timeout_seconds=timeout_seconds,
+            interval_seconds=interval_seconds,
+            connect_args=connect_args,
+        )
+        outside_loop(lambda: asyncio.run(waiting()))
 
     async def upgrade_async(self, revision: str = "head") -> None:
         """:meth:`upgrade` in a thread; a cancelled caller does not stop it half-way."""
