@@ -41,11 +41,19 @@ def expected(packages: dict[str, Package]) -> dict[Path, str]:
         files[pyproject] = _pyproject(package, pyproject.read_text(encoding="utf-8"))
         if not package.standalone:
             files[package.source / "_compat.py"] = _payload(package)
-    for page in (ROOT / "README.md", ROOT / "docs/compatibility.md"):
-        text = page.read_text(encoding="utf-8") if page.exists() else ""
-        if GENERATED.search(text):
-            files[page] = GENERATED.sub(rf"\1{_table(packages)}\2", text)
+    page = ROOT / "docs/compatibility.md"
+    files[page] = GENERATED.sub(rf"\1{_table(packages)}\2", page.read_text(encoding="utf-8"))
+    readme = ROOT / "README.md"
+    files[readme] = _versions(packages, readme.read_text(encoding="utf-8"))
     return files
+
+
+def _versions(packages: dict[str, Package], text: str) -> str:
+    """The table of the README with today's versions in its second column."""
+    for package in packages.values():
+        row = rf"^(\| \[{package.distribution}\]\S* \| )[\w.]+ "
+        text = re.sub(row, rf"\g<1>{package.version} ", text, flags=re.MULTILINE)
+    return text
 
 
 def _constraints(packages: dict[str, Package]) -> str:
@@ -131,6 +139,7 @@ def problems(packages: dict[str, Package]) -> Iterator[str]:
         yield f"packages depend on each other in a circle: {' -> '.join(error.args[1])}"
     for package in packages.values():
         yield from _range_problems(package, packages)
+        yield from _root_problems(package)
         yield from _import_problems(package, packages)
         if (package.directory / "LICENSE").read_bytes() != (ROOT / "LICENSE").read_bytes():
             yield f"packages/{package.name}/LICENSE differs from the LICENSE of the root"
@@ -141,6 +150,17 @@ def problems(packages: dict[str, Package]) -> Iterator[str]:
     for path, wanted in expected(packages).items():
         if not path.exists() or path.read_text(encoding="utf-8") != wanted:
             yield f"{path.relative_to(ROOT)} is stale; run: hatch run compat sync"
+
+
+def _root_problems(package: Package) -> Iterator[str]:
+    # a package that is not named is not looked at, and nobody notices
+    tools = tomlkit.parse((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    for tool, setting in (
+        ("mypy", tools["mypy"]["packages"]),
+        ("coverage", tools["coverage"]["run"]["source_pkgs"]),
+    ):
+        if package.module not in setting:
+            yield f"pyproject.toml: [tool.{tool}] does not name {package.module}"
 
 
 def _range_problems(package: Package, packages: dict[str, Package]) -> Iterator[str]:
@@ -197,6 +217,8 @@ def _first_line_problems(package: Package) -> Iterator[str]:
     body = ast.parse(path.read_text(encoding="utf-8")).body
     if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
         body = body[1:]  # the docstring
+    if body and isinstance(body[0], ast.ImportFrom) and body[0].module == "__future__":
+        body = body[1:]
     wanted = FIRST_LINES.format(module=package.module)
     if "\n".join(ast.unparse(node) for node in body[:4]) != wanted:
         indented = wanted.replace("\n", "\n    ")

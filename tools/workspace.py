@@ -8,6 +8,7 @@ import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPATIBILITY = ROOT / "tools" / "compatibility.toml"
@@ -47,6 +48,21 @@ class Package:
     def version(self) -> str:
         """The version in the tree."""
         return version_in((self.source / "_version.py").read_text(encoding="utf-8"))
+
+    @property
+    def pyproject(self) -> dict[str, Any]:
+        """Its ``pyproject.toml``."""
+        return tomllib.loads((self.directory / "pyproject.toml").read_text(encoding="utf-8"))
+
+    @property
+    def dependencies(self) -> list[str]:
+        """Its hard dependencies, siblings included."""
+        return list(self.pyproject["project"]["dependencies"])
+
+    @property
+    def extras(self) -> dict[str, list[str]]:
+        """What each of its extras brings."""
+        return dict(self.pyproject["project"].get("optional-dependencies", {}))
 
     @property
     def siblings(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import pickle
 
 import pytest
@@ -91,13 +92,38 @@ def test_retry_after_is_sent_in_header_and_details(cls):
 
 def test_retry_after_zero_is_sent_and_negative_is_refused():
     assert TooManyRequestsException(retry_after_seconds=0).headers == {"Retry-After": "0"}
-    with pytest.raises(ValueError, match="retry_after_seconds must be 0 or more, got -1"):
-        TooManyRequestsException(retry_after_seconds=-1)
+    for wrong in (-1, 0.5, True):
+        with pytest.raises(ValueError, match=f"0 or more whole seconds, got {wrong}"):
+            TooManyRequestsException(retry_after_seconds=wrong)
+
+
+def test_a_given_retry_after_is_not_sent_twice():
+    error = TooManyRequestsException(retry_after_seconds=5, headers={"retry-after": "9"})
+
+    assert error.headers == {"retry-after": "9"}
+
+
+@pytest.mark.parametrize("twin", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_every_exception_survives_a_process_boundary(twin):
+    error = twin(_NeedsAnId(order_id=7))
+
+    assert (error.order_id, error.code, error.details) == (7, "ORDER_LOST", {"order": 7})
+    assert str(error) == "404 ORDER_LOST: gone"
+
+
+class _NeedsAnId(NotFoundException):
+    code = "ORDER_LOST"
+
+    def __init__(self, *, order_id):
+        super().__init__("gone", details={"order": order_id})
+        self.order_id = order_id
 
 
 def test_a_401_always_carries_a_challenge_and_keeps_a_given_one():
     assert UnauthorizedException().headers == {"WWW-Authenticate": "Bearer"}
     assert "invalid_token" in InvalidTokenException().headers["WWW-Authenticate"]
+    assert AppException(status_code=401).headers == {"WWW-Authenticate": "Bearer"}
+    assert UnauthorizedException(status_code=403).headers is None
     basic = UnauthorizedException(headers={"www-authenticate": "Basic"})
     assert basic.headers == {"www-authenticate": "Basic"}
 

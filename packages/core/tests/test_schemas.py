@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import base64
 import contextlib
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import ConfigDict, Field, Secret, SecretStr, StringConstraints, ValidationError
+from typing_extensions import TypedDict
 
 from tijolo.core import (
     BadRequestException,
@@ -21,6 +25,7 @@ from tijolo.core import (
     BaseStrEnum,
     CursorPaginationFilterSchema,
     CursorPaginationSchema,
+    UTCDatetime,
     decode_cursor,
     encode_cursor,
     modify_dict,
@@ -62,6 +67,77 @@ def test_secrets_of_nested_schemas_from_json_are_not_stripped():
 
     assert outer.logins["a"].email == "e"
     assert outer.logins["a"].password.get_secret_value() == " p "
+
+
+class LoginDict(TypedDict):
+    name: str
+    password: SecretStr
+
+
+@dataclass
+class LoginData:
+    name: str
+    password: SecretStr
+
+
+class Wrapped(Secret[str]):
+    pass
+
+
+def test_secrets_behind_a_reference_are_not_stripped():
+    class Odd(BaseSchema):
+        typed: LoginDict
+        data: LoginData
+        wrapped: Wrapped
+        generic: Secret[str]
+        union: SecretStr | int
+
+    sent = {"name": " n ", "password": " p "}
+    odd = Odd(typed=sent, data=sent, wrapped=" p ", generic=" p ", union=" p ")
+
+    assert (odd.typed["name"], odd.data.name) == ("n", "n")
+    secrets = (odd.typed["password"], odd.data.password, odd.wrapped, odd.generic, odd.union)
+    assert [secret.get_secret_value() for secret in secrets] == [" p "] * 5
+
+
+def test_stripping_can_be_turned_off_and_is_off_for_a_field_that_says_so():
+    class Verbatim(BaseSchema):
+        model_config = ConfigDict(str_strip_whitespace=False)
+        text: str
+
+    class Mixed(BaseSchema):
+        text: Annotated[str, StringConstraints(strip_whitespace=False)]
+        other: str
+
+    assert Verbatim(text=" x ").text == " x "
+    assert (Mixed(text=" x ", other=" y ").text, Mixed(text=" x ", other=" y ").other) == (
+        " x ",
+        "y",
+    )
+
+
+def test_a_schema_that_contains_itself_is_stripped_and_keeps_its_secrets():
+    class Node(BaseSchema):
+        name: str
+        key: SecretStr
+        child: Node | None = None
+
+    globals()["Node"] = Node
+    Node.model_rebuild()
+    node = Node(name=" a ", key=" k ", child={"name": " b ", "key": " k "})
+
+    assert node.child is not None
+    assert (node.name, node.child.name) == ("a", "b")
+    assert node.child.key.get_secret_value() == " k "
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+03:00", "9999-12-31T23:59:59-03:00"])
+def test_a_moment_beyond_the_calendar_is_refused(moment):
+    class Event(BaseSchema):
+        at: UTCDatetime
+
+    with pytest.raises(ValidationError, match="no date in UTC"):
+        Event(at=moment)
 
 
 @given(st.text())
@@ -158,12 +234,18 @@ def test_a_page_out_of_bounds_is_refused_naming_the_field(bad):
 
 def test_the_cap_of_a_page_is_the_subclass_choice():
     class Big(BasePaginationFilterSchema):
-        MAX_PAGE_SIZE = 1000
+        page_size: int = Field(default=50, ge=1, le=1000)
         name: str | None = None
 
     big = Big(page_size=1000, name="x", is_active=False)
 
     assert big.get_conditions() == {"name": "x", "is_active": False}
+
+
+def test_the_cap_of_a_page_is_in_the_json_schema():
+    properties = BasePaginationFilterSchema.model_json_schema()["properties"]
+
+    assert properties["page_size"]["maximum"] == 100
 
 
 @pytest.mark.parametrize("limit", [0, 501, -1, 10**30])
@@ -228,6 +310,14 @@ def test_a_cursor_refuses_what_it_could_not_give_back():
         encode_cursor({"a": {1}})
     with pytest.raises(ValueError, match="Out of range float"):
         encode_cursor({"a": float("nan")})
+    with pytest.raises(ValueError, match="4096 fit"):
+        encode_cursor({"a": "x" * 4000})
+
+
+def test_a_cursor_with_what_json_does_not_have_is_a_400():
+    for text in ('{"a": NaN}', '{"a": Infinity}'):
+        with pytest.raises(BadRequestException):
+            decode_cursor(base64.urlsafe_b64encode(text.encode()).decode())
 
 
 class CreateUser(BaseDTO):

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
-import pytest
-from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Annotated
 
-from tijolo.core import BaseAppSettings, Environment, SigningSecret
+import pytest
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    Field,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tijolo.core import BaseAppSettings, Environment, SigningKey, SigningSecret, UnfitSecretError
 from tijolo.core.testing import assert_settings_read
 
 GOOD = "nS3cr3t-Zq8vT1pX6wL0bK9yH4mD7jF2"
@@ -49,7 +61,7 @@ def test_an_unfit_signing_secret_refuses_to_start_naming_the_variable(
     if environment:
         monkeypatch.setenv("ENVIRONMENT", environment)
 
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(UnfitSecretError) as caught:
         Settings()
 
     assert "TOKEN_SECRET" in str(caught.value)
@@ -67,7 +79,7 @@ def test_development_accepts_placeholders(monkeypatch, environment):
 
 
 def test_every_unfit_secret_is_named_at_once():
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(UnfitSecretError) as caught:
         Settings(
             TOKEN_SECRET="short",
             OLD_SECRET="short",
@@ -88,8 +100,94 @@ def test_secrets_of_nested_models_are_checked():
     class WithProviders(BaseAppSettings):
         PROVIDERS: dict[str, Provider]
 
-    with pytest.raises(ValidationError, match=r"PROVIDERS\['google'\]\.client_secret"):
+    with pytest.raises(UnfitSecretError, match=r"PROVIDERS\[0\]\.client_secret is a placeholder"):
         WithProviders(PROVIDERS={"google": {"client_secret": "change-me"}})
+
+
+@dataclass
+class Broker:
+    password: SecretStr
+
+
+class Everywhere(BaseAppSettings):
+    model_config = SettingsConfigDict(extra="allow")
+    AS_BYTES: SecretBytes = SecretBytes(b"")
+    WRAPPED: Secret[str] = Secret("")
+    IN_DATACLASS: Broker = Broker(SecretStr(""))
+    IN_TUPLE: tuple[SecretStr, ...] = ()
+    AS_KEY: dict[SecretStr, int] = Field(default_factory=dict)
+    ANNOTATED: Annotated[SecretBytes, SigningKey] = SecretBytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"AS_BYTES": "change-me"}, "AS_BYTES"),
+        ({"WRAPPED": "change-me"}, "WRAPPED"),
+        ({"IN_DATACLASS": Broker(SecretStr("change-me"))}, "IN_DATACLASS.password"),
+        ({"IN_TUPLE": [GOOD, "change-me"]}, "IN_TUPLE[1]"),
+        ({"AS_KEY": {"change-me": 1}}, "AS_KEY[0]"),
+        ({"ANNOTATED": "Zq8vT1pX"}, "ANNOTATED"),
+        ({"EXTRA": SecretStr("change-me")}, "EXTRA"),
+    ],
+)
+def test_no_shape_hides_a_secret_from_the_check(given, name):
+    with pytest.raises(UnfitSecretError) as caught:
+        Everywhere(**given)
+
+    assert f"production: {name} is" in str(caught.value)
+    assert "change-me" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        " secret ", "admin ", '"secret"', "   ", "null\n", "ｃｈａｎｇｅ-ｍｅ", "change__me",
+        "Secret-Key", "your-256-bit-secret", "your-super-secret-key", "supersecret",
+        "password123", "123456",
+        "minioadmin", "guest", "django-insecure-abcdef", "${SECRET}", "<secret>",
+    ],
+)  # fmt: skip
+def test_disguised_and_well_known_placeholders_are_refused(secret):
+    with pytest.raises(UnfitSecretError, match="SMTP_PASSWORD is a placeholder"):
+        Settings(SMTP_PASSWORD=secret)
+
+
+@pytest.mark.parametrize(
+    "secret", ["exchange-item-4812-abc-Q!", "interchange.methods.44", "insecurely-named-8fa7"]
+)
+def test_a_secret_that_only_looks_like_a_placeholder_is_accepted(secret):
+    assert Settings(SMTP_PASSWORD=secret).SMTP_PASSWORD.get_secret_value() == secret
+
+
+@pytest.mark.parametrize("secret", ["abcdefgh" + " " * 24, "0123456789" * 4, "Zq8vT1pX" * 5])
+def test_padding_and_repetition_do_not_make_a_signing_secret(secret):
+    with pytest.raises(UnfitSecretError, match="TOKEN_SECRET"):
+        Settings(TOKEN_SECRET=secret)
+
+
+def test_the_variable_is_named_as_the_environment_names_it():
+    class Named(BaseAppSettings):
+        model_config = SettingsConfigDict(env_prefix="APP_")
+        plain: SecretStr = SecretStr("")
+        aliased: SecretStr = Field(default=SecretStr(""), alias="MY_TOKEN")
+        chosen: SecretStr = Field(
+            default=SecretStr(""), validation_alias=AliasChoices("FIRST", "SECOND")
+        )
+
+    with pytest.raises(UnfitSecretError) as caught:
+        Named(plain="changeme", MY_TOKEN="changeme", FIRST="changeme")
+
+    for name in ("APP_plain", "MY_TOKEN", "FIRST"):
+        assert f"{name} is a placeholder" in str(caught.value)
+
+
+def test_the_refusal_carries_no_setting_at_all():
+    with pytest.raises(UnfitSecretError) as caught:
+        Settings(TOKEN_SECRET="change-me", SMTP_PASSWORD=GOOD)
+
+    assert GOOD not in repr(caught.value) + str(caught.value.__dict__)
+    assert not isinstance(caught.value, ValueError)
 
 
 def test_a_good_secret_and_an_unset_one_start():
@@ -170,6 +268,23 @@ def test_assert_settings_read_leaves_the_class_as_it_was():
         _ = settings.SMTP_HOST, settings.SMTP_PASSWORD
 
     assert MailSettings.__getattribute__ is before
+
+
+def test_blocks_may_be_nested_and_run_in_threads():
+    settings = Settings()
+
+    def block():
+        with assert_settings_read(MailSettings, by="shop"):
+            for name in ("SMTP_HOST", "SMTP_PASSWORD"):
+                _reader_in("shop")(settings, name)
+
+    with assert_settings_read(BaseAppSettings, by="tijolo.core"):
+        with ThreadPoolExecutor(8) as threads:
+            for done in [threads.submit(block) for _ in range(40)]:
+                done.result()
+        Settings()
+
+    assert "__getattribute__" not in vars(BaseModel)
 
 
 def _reader_in(module):

@@ -162,6 +162,7 @@ def test_a_second_attempt_in_the_same_process_fails_again(site):
         ("0.10.0", ">=0.9", True),
         ("0.3.1+local.9", "!=0.3.1", False),
         ("0.3.1", ">=0.3,!=0.3.0", True),
+        ("0.3.x.9", "<0.3.1", True),
         ("1.0", "==1.0.0", True),
         ("1.1", "<=1.1", True),
         ("1.1", ">1.1", False),

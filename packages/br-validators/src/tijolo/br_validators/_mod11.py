@@ -1,38 +1,59 @@
 """Two modulo-11 check digits by table look-up, for CPF and CNPJ.
 
-The base is cut into chunks of two or three characters. A table maps each possible chunk, as a
-string, to its share of both weighted sums; the shares are added, and one list gives the two check
-digits that belong to the total. The keys are the whole alphabet, so a foreign character is a
-missing key: the alphabet and the check digits are tested by the same look-ups.
+A character is worth its ASCII code less 48, and the sums only matter modulo 11. So the text is
+encoded, ``bytes.translate`` turns each character into its residue (and every foreign one into
+``FOREIGN``), ``struct`` reads the residues two at a time as one integer, a list maps that integer
+to the pair's share of both weighted sums, and one last list gives the two check digits that belong
+to the total. A foreign character makes an index that is out of range: the alphabet, the length and
+the check digits are tested by the same few look-ups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from struct import error as struct_error
 
-Table = dict[str, int]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_SECOND = 6
+MISSES = (IndexError, UnicodeEncodeError, struct_error)
+"""What the look-ups raise for a foreign character, a lone surrogate and a wrong length."""
+
+FOREIGN = 0xFF
+
+_BITS = 6
 """The second residue sits this many bits higher; six residues of at most 10 stay below 64."""
 
+_OUT_OF_RANGE = 1 << 20
 
-def chunk_table(alphabet: str, first: Sequence[int], second: Sequence[int]) -> Table:
-    """Map every chunk over ``alphabet`` to both its residues, packed.
 
-    ``first`` and ``second`` are the weights that the chunk's characters have in the sums of the
-    first and of the second check digit. A character's value is its ASCII code less 48.
+DOT, HYPHEN, SLASH = b".-/"
+
+
+def residues(alphabet: str) -> bytes:
+    """The table for ``bytes.translate``; separators stay what they are, which is no residue."""
+    table = bytearray([FOREIGN]) * 256
+    for separator in (DOT, HYPHEN, SLASH):
+        table[separator] = separator
+    for character in alphabet:
+        table[ord(character)] = (ord(character) - 48) % 11
+    return bytes(table)
+
+
+def share_table(first: Sequence[int], second: Sequence[int]) -> list[int]:
+    """Map two residues ``a | b << 8`` (or one, for one weight) to both their shares, packed.
+
+    ``first`` and ``second`` are the weights that the characters have in the sums of the first and
+    of the second check digit.
     """
-    sums = {"": 0}
-    for weight_1, weight_2 in zip(first, second, strict=True):
-        packed = weight_1 | weight_2 << 12
-        steps = [(character, (ord(character) - 48) * packed) for character in alphabet]
-        sums = {key + c: total + step for key, total in sums.items() for c, step in steps}
-    return {key: (s & 0xFFF) % 11 | (s >> 12) % 11 << _SECOND for key, s in sums.items()}
-
-
-def with_separator(table: Table, at: int, separator: str) -> Table:
-    """The same table for chunks that carry a mask's separator before character ``at``."""
-    return {key[:at] + separator + key[at:]: shares for key, shares in table.items()}
+    pairs = len(first) == 2
+    table = [_OUT_OF_RANGE] * (10 * 257 + 1 if pairs else 11)
+    for a in range(11):
+        for b in range(11) if pairs else (0,):
+            share_1 = first[0] * a + first[-1] * b
+            share_2 = second[0] * a + second[-1] * b
+            table[a | b << 8] = share_1 % 11 | share_2 % 11 << _BITS
+    return table
 
 
 def check_digit_pairs() -> list[str]:
@@ -41,9 +62,9 @@ def check_digit_pairs() -> list[str]:
     The first digit enters the second sum with weight 2, in the CPF as in the CNPJ.
     """
     pairs: list[str] = []
-    for total in range(61 << _SECOND):
+    for total in range(61 << _BITS):
         first = _digit(total & 0x3F)
-        pairs.append(f"{first}{_digit((total >> _SECOND) + 2 * first)}")
+        pairs.append(f"{first}{_digit((total >> _BITS) + 2 * first)}")
     return pairs
 
 

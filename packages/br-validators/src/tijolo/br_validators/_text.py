@@ -17,7 +17,7 @@ def exact_str(value: object) -> str | None:
     """
     if not issubclass(type(value), str):
         return None
-    return str.__str__(value)
+    return str.__str__(value)  # pyright: ignore[reportArgumentType]
 
 
 def undress(text: str, dressing: dict[int, None] = DRESSING) -> str:

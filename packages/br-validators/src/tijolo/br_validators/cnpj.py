@@ -16,8 +16,10 @@ trace, and so can neither the function nor anybody else find it: 0FQ 1GR 2HS 3IT
 
 from __future__ import annotations
 
+from struct import Struct
+
 from ._mask import Mask
-from ._mod11 import Table, check_digit_pairs, chunk_table, with_separator
+from ._mod11 import DOT, HYPHEN, MISSES, SLASH, check_digit_pairs, residues, share_table
 from ._randomness import digits, source
 from .characters import DIGITS, LETTERS
 from .errors import BRValueError
@@ -25,6 +27,7 @@ from .strictness import STRICT, Strictness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 PATTERN = r"^[0-9A-Z]{2}\.?[0-9A-Z]{3}\.?[0-9A-Z]{3}/?[0-9A-Z]{4}-?[0-9]{2}$"
@@ -35,7 +38,6 @@ NUMERIC_CANONICAL_PATTERN = "^[0-9]{14}$"
 NUMERIC_EXAMPLES = ("11222333000181", "11.222.333/0001-81")
 
 _MASK = Mask("XX.XXX.XXX/XXXX-00")
-_ALNUM = DIGITS + LETTERS
 _UNAMBIGUOUS = "".join([letter for letter in LETTERS if letter not in "IOUQF"])
 _EXPECTED = {
     "type": "a str",
@@ -47,15 +49,14 @@ _EXPECTED = {
     "checksum": "the last two digits to follow from the first twelve characters",
 }
 _ZEROS = frozenset(("0" * 14, _MASK.apply("0" * 14)))
-_FIRST = (5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
-_SECOND = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3)
+_FIRST = (5, 4, 3, 2, 9, 8, 7, 6)
+_SECOND = (6, 5, 4, 3, 2, 9, 8, 7)
 
-_Numeric = tuple[Table, Table, Table, Table, list[str]]
-_Alnum = tuple[Table, Table, Table, Table, Table, Table, list[str]]
-_bare: _Numeric = ({}, {}, {}, {}, [])
-_masked: _Numeric = ({}, {}, {}, {}, [])
-_bare_alnum: _Alnum = ({}, {}, {}, {}, {}, {}, [])
-_masked_alnum: _Alnum = ({}, {}, {}, {}, {}, {}, [])
+_RESIDUES = residues(DIGITS + LETTERS)
+_split: Callable[[bytes], tuple[int, int, int, int, int, int]] = Struct("<6H2x").unpack
+_split_masked: Callable[[bytes], tuple[int, ...]] = Struct("<HBHBBBHBHHB2x").unpack
+_Tables = tuple[list[int], list[int], list[int], list[int], list[str]]
+_tables: _Tables = ([], [], [], [], [])
 
 
 def is_valid_cnpj(
@@ -68,18 +69,20 @@ def is_valid_cnpj(
     if strictness is STRICT and type(value) is str:
         try:
             if len(value) == 14:
-                if not value.isupper():
-                    a, b, c, d, pairs = _bare
-                    pair = pairs[a[value[:3]] + b[value[3:6]] + c[value[6:9]] + d[value[9:12]]]
-                    return pair == value[12:] and value not in _ZEROS
-                return not numeric_only and _alnum_pair(value) == value[12:]
-            if len(value) == 18:
-                if not value.isupper():
-                    a, b, c, d, pairs = _masked
-                    pair = pairs[a[value[:4]] + b[value[4:8]] + c[value[8:12]] + d[value[12:16]]]
-                    return pair == value[16:] and value not in _ZEROS
-                return not numeric_only and _masked_alnum_pair(value) == value[16:]
-        except KeyError:  # another spelling, another alphabet, or tables not built yet
+                a, b, c, d, e, f = _split(value.encode().translate(_RESIDUES))
+            elif len(value) == 18:
+                codes = value.encode().translate(_RESIDUES)
+                a, t, b, c, u, high, d, v, e, f, w = _split_masked(codes)
+                if not (t == u == DOT and v == SLASH and w == HYPHEN):
+                    return False
+                c |= high << 8
+            else:
+                return not _examine(value, STRICT, numeric_only)[1]
+            p, q, r, s, pairs = _tables
+            if pairs[p[a] + q[b] + r[c] + s[d] + p[e] + q[f]] != value[-2:]:
+                return False
+            return value not in _ZEROS and not (numeric_only and value.isupper())
+        except MISSES:  # another spelling, another alphabet, or tables not built yet
             pass
     return not _examine(value, strictness, numeric_only)[1]
 
@@ -95,17 +98,11 @@ def normalize_cnpj(
         BRValueError: with the rule ``type``, ``length``, ``characters``, ``separators``,
             ``letters`` (only with ``numeric_only``), ``reserved`` or ``checksum``.
     """
-    if strictness is STRICT and type(value) is str and len(value) == 14:
-        try:
-            if not value.isupper():
-                a, b, c, d, pairs = _bare
-                pair = pairs[a[value[:3]] + b[value[3:6]] + c[value[6:9]] + d[value[9:12]]]
-                if pair == value[12:] and value not in _ZEROS:
-                    return value
-            elif not numeric_only and _alnum_pair(value) == value[12:]:
-                return value
-        except KeyError:
-            pass
+    strict = strictness is STRICT and type(value) is str
+    if strict and is_valid_cnpj(value, numeric_only=numeric_only):
+        if len(value) == 14:
+            return value
+        return value.replace(".", "").replace("/", "").replace("-", "")
     bare, broken = _examine(value, strictness, numeric_only)
     if broken:
         raise BRValueError("cnpj", broken, _EXPECTED[broken])
@@ -151,67 +148,19 @@ def _examine(value: object, strictness: Strictness, numeric_only: bool) -> tuple
 
 
 def _pair(base: str) -> str:
-    """The two check digits of twelve (or more) ASCII characters."""
-    if base[:12].isdigit():
-        if not _bare[0]:
-            _build_numeric_tables()
-        a, b, c, d, pairs = _bare
-        return pairs[a[base[:3]] + b[base[3:6]] + c[base[6:9]] + d[base[9:12]]]
-    if not _bare_alnum[0]:
-        _build_alnum_tables()
-    return _alnum_pair(base)
+    """The two check digits of twelve (or fourteen) ASCII characters."""
+    if not _tables[0]:
+        _build_tables()
+    a, b, c, d, e, f = _split(base[:12].encode().translate(_RESIDUES) + b"  ")
+    p, q, r, s, pairs = _tables
+    return pairs[p[a] + q[b] + r[c] + s[d] + p[e] + q[f]]
 
 
-def _alnum_pair(bare: str) -> str:
-    a, b, c, d, e, f, pairs = _bare_alnum
-    return pairs[
-        a[bare[:2]] + b[bare[2:4]] + c[bare[4:6]] + d[bare[6:8]] + e[bare[8:10]] + f[bare[10:12]]
-    ]
+def _build_tables() -> None:
+    """Publish the tables, all in one assignment: racing threads only repeat the work.
 
-
-def _masked_alnum_pair(masked: str) -> str:
-    a, b, c, d, e, f, pairs = _masked_alnum
-    return pairs[
-        a[masked[:3]]
-        + b[masked[3:5]]
-        + c[masked[5:8]]
-        + d[masked[8:11]]
-        + e[masked[11:13]]
-        + f[masked[13:16]]
-    ]
-
-
-def _build_numeric_tables() -> None:
-    """Publish the tables; each tuple appears whole, so racing threads only repeat the work."""
-    global _bare, _masked
-    a, b, c, d = (
-        chunk_table(DIGITS, _FIRST[i : i + 3], _SECOND[i : i + 3]) for i in range(0, 12, 3)
-    )
-    pairs = check_digit_pairs()
-    _masked = (
-        with_separator(a, 2, "."),
-        with_separator(b, 2, "."),
-        with_separator(c, 2, "/"),
-        with_separator(d, 3, "-"),
-        pairs,
-    )
-    _bare = (a, b, c, d, pairs)
-
-
-def _build_alnum_tables() -> None:
-    """As for digits, in chunks of two; the weights repeat after eight, and so do the tables."""
-    global _bare_alnum, _masked_alnum
-    a, b, c, d = (
-        chunk_table(_ALNUM, _FIRST[i : i + 2], _SECOND[i : i + 2]) for i in range(0, 8, 2)
-    )
-    pairs = check_digit_pairs()
-    _masked_alnum = (
-        with_separator(a, 2, "."),
-        b,
-        with_separator(c, 1, "."),
-        with_separator(d, 2, "/"),
-        a,
-        with_separator(b, 2, "-"),
-        pairs,
-    )
-    _bare_alnum = (a, b, c, d, a, b, pairs)
+    The weights repeat after eight characters, and so do the tables.
+    """
+    global _tables
+    a, b, c, d = (share_table(_FIRST[i : i + 2], _SECOND[i : i + 2]) for i in (0, 2, 4, 6))
+    _tables = (a, b, c, d, check_digit_pairs())

@@ -9,8 +9,10 @@ is consensus, not published text. CPFs have no letters.
 
 from __future__ import annotations
 
+from struct import Struct
+
 from ._mask import Mask
-from ._mod11 import Table, check_digit_pairs, chunk_table, with_separator
+from ._mod11 import DOT, HYPHEN, MISSES, check_digit_pairs, residues, share_table
 from ._randomness import digits, source
 from .characters import DIGITS
 from .errors import BRValueError
@@ -18,6 +20,7 @@ from .strictness import STRICT, Strictness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 PATTERN = r"^[0-9]{3}\.?[0-9]{3}\.?[0-9]{3}-?[0-9]{2}$"
@@ -35,9 +38,11 @@ _EXPECTED = {
 }
 _REPEATED = frozenset(text for d in DIGITS for text in (d * 11, _MASK.apply(d * 11)))
 
-_Tables = tuple[Table, Table, Table, list[str]]
-_bare: _Tables = ({}, {}, {}, [])
-_masked: _Tables = ({}, {}, {}, [])
+_RESIDUES = residues(DIGITS)
+_split: Callable[[bytes], tuple[int, int, int, int, int]] = Struct("<4HB2x").unpack
+_split_masked: Callable[[bytes], tuple[int, ...]] = Struct("<HBBBHBHBB2x").unpack
+_Tables = tuple[list[int], list[int], list[int], list[int], list[int], list[str]]
+_tables: _Tables = ([], [], [], [], [], [])
 
 
 def is_valid_cpf(value: object, *, strictness: Strictness = STRICT) -> bool:
@@ -45,14 +50,18 @@ def is_valid_cpf(value: object, *, strictness: Strictness = STRICT) -> bool:
     if strictness is STRICT and type(value) is str:
         try:
             if len(value) == 11:
-                a, b, c, pairs = _bare
-                pair = pairs[a[value[:3]] + b[value[3:6]] + c[value[6:9]]]
-                return pair == value[9:] and value not in _REPEATED
-            if len(value) == 14:
-                a, b, c, pairs = _masked
-                pair = pairs[a[value[:4]] + b[value[4:8]] + c[value[8:12]]]
-                return pair == value[12:] and value not in _REPEATED
-        except KeyError:  # another spelling, another alphabet, or tables not built yet
+                a, b, c, d, e = _split(value.encode().translate(_RESIDUES))
+            elif len(value) == 14:
+                a, b, u, high, c, v, d, e, w = _split_masked(value.encode().translate(_RESIDUES))
+                if not (u == v == DOT and w == HYPHEN):
+                    return False
+                b |= high << 8
+            else:
+                return not _examine(value, STRICT)[1]
+            p, q, r, s, t, pairs = _tables
+            pair = pairs[p[a] + q[b] + r[c] + s[d] + t[e]]
+            return pair == value[-2:] and value not in _REPEATED
+        except MISSES:  # another spelling, another alphabet, or tables not built yet
             pass
     return not _examine(value, strictness)[1]
 
@@ -64,14 +73,8 @@ def normalize_cpf(value: str, *, strictness: Strictness = STRICT) -> str:
         BRValueError: with the rule ``type``, ``length``, ``characters``, ``separators``,
             ``reserved`` or ``checksum``.
     """
-    if strictness is STRICT and type(value) is str and len(value) == 11:
-        try:
-            a, b, c, pairs = _bare
-            pair = pairs[a[value[:3]] + b[value[3:6]] + c[value[6:9]]]
-            if pair == value[9:] and value not in _REPEATED:
-                return value
-        except KeyError:
-            pass
+    if strictness is STRICT and type(value) is str and is_valid_cpf(value):
+        return value if len(value) == 11 else value.replace(".", "").replace("-", "")
     bare, broken = _examine(value, strictness)
     if broken:
         raise BRValueError("cpf", broken, _EXPECTED[broken])
@@ -107,23 +110,17 @@ def _examine(value: object, strictness: Strictness) -> tuple[str, str]:
 
 
 def _pair(base: str) -> str:
-    """The two check digits of nine (or more) ASCII digits."""
-    if not _bare[0]:
+    """The two check digits of nine (or eleven) ASCII digits."""
+    if not _tables[0]:
         _build_tables()
-    a, b, c, pairs = _bare
-    return pairs[a[base[:3]] + b[base[3:6]] + c[base[6:9]]]
+    a, b, c, d, e = _split(base[:9].encode().translate(_RESIDUES) + b"  ")
+    p, q, r, s, t, pairs = _tables
+    return pairs[p[a] + q[b] + r[c] + s[d] + t[e]]
 
 
 def _build_tables() -> None:
-    """Publish the tables; each tuple appears whole, so racing threads only repeat the work."""
-    global _bare, _masked
+    """Publish the tables, all in one assignment: racing threads only repeat the work."""
+    global _tables
     first, second = range(10, 1, -1), range(11, 2, -1)
-    a, b, c = (chunk_table(DIGITS, first[i : i + 3], second[i : i + 3]) for i in (0, 3, 6))
-    pairs = check_digit_pairs()
-    _masked = (
-        with_separator(a, 3, "."),
-        with_separator(b, 3, "."),
-        with_separator(c, 3, "-"),
-        pairs,
-    )
-    _bare = (a, b, c, pairs)
+    a, b, c, d, e = (share_table(first[i : i + 2], second[i : i + 2]) for i in (0, 2, 4, 6, 8))
+    _tables = (a, b, c, d, e, check_digit_pairs())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar, Final
 
 
-class Strictness(Enum):
+class Strictness:
     """What may surround the characters of a number; the rules of the number itself never change.
 
     ``STRICT`` accepts the bare number, the official mask, or any part of that mask with each
@@ -19,11 +21,24 @@ class Strictness(Enum):
     64 characters.
     """
 
-    STRICT = "strict"
-    LENIENT = "lenient"
+    # A plain class: importing enum would take longer than importing this whole package.
+    __slots__ = ("value",)
+
+    STRICT: ClassVar[Strictness]
+    LENIENT: ClassVar[Strictness]
+
+    def __init__(self, value: str) -> None:
+        self.value: Final = value
+
+    def __repr__(self) -> str:
+        return f"Strictness.{self.value.upper()}"
+
+    def __reduce__(self) -> tuple[object, ...]:  # copies and pickles are the same object
+        return getattr, (Strictness, self.value.upper())
 
 
-STRICT = Strictness.STRICT
+STRICT = Strictness.STRICT = Strictness("strict")
+Strictness.LENIENT = Strictness("lenient")
 
 
 def is_lenient(strictness: Strictness) -> bool:

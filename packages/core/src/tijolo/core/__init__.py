@@ -47,7 +47,13 @@ from tijolo.core.pagination import (
 from tijolo.core.resources import Resource
 from tijolo.core.routes import UNMATCHED_ROUTE, route_template
 from tijolo.core.schemas import BaseDTO, BaseResponseSchema, BaseSchema, UTCDatetime
-from tijolo.core.settings import BaseAppSettings, Environment, SigningSecret
+from tijolo.core.settings import (
+    BaseAppSettings,
+    Environment,
+    SigningKey,
+    SigningSecret,
+    UnfitSecretError,
+)
 from tijolo.core.tokens import generate_opaque_token, hash_opaque_token, verify_opaque_token
 
 __all__ = [
@@ -78,10 +84,12 @@ __all__ = [
     "PreconditionFailedException",
     "Resource",
     "ServiceUnavailableException",
+    "SigningKey",
     "SigningSecret",
     "TooManyRequestsException",
     "UTCDatetime",
     "UnauthorizedException",
+    "UnfitSecretError",
     "ValidationException",
     "__version__",
     "clear_request_id",

@@ -12,7 +12,11 @@ def utcnow() -> datetime:
 
 
 def to_utc(value: datetime) -> datetime:
-    """The same moment in UTC; a naive ``value`` is taken to be UTC already."""
+    """The same moment in UTC; a naive ``value`` is taken to be UTC already.
+
+    Raises:
+        OverflowError: on the first or last day of the calendar, when UTC is beyond it.
+    """
     if value.tzinfo is None or value.utcoffset() is None:
         return value.replace(tzinfo=UTC)
     return value.astimezone(UTC)

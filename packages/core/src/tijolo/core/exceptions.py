@@ -30,8 +30,9 @@ from starlette.exceptions import HTTPException
 class AppException(HTTPException):
     """An error with a status, a stable machine-readable ``code`` and structured ``details``.
 
-    Subclasses set ``status_code``, ``code`` and ``message`` as class attributes; a constructor
-    argument overrides them on that instance alone.
+    A 401 carries ``WWW-Authenticate`` (RFC 9110, section 15.5.2): ``challenge``, unless
+    ``headers`` has another. Subclasses set ``status_code``, ``code`` and ``message`` as class
+    attributes; a constructor argument overrides them on that instance alone.
 
     Args:
         message: One sentence for people; it reaches the caller, so no secret belongs in it.
@@ -43,6 +44,7 @@ class AppException(HTTPException):
     status_code: int = 500
     code: str = "INTERNAL_SERVER_ERROR"
     message: str = "Internal server error"
+    challenge: ClassVar[str] = "Bearer"
 
     def __init__(
         self,
@@ -55,11 +57,11 @@ class AppException(HTTPException):
     ) -> None:
         cls = type(self)
         text = cls.message if message is None else message
-        super().__init__(
-            status_code=cls.status_code if status_code is None else status_code,
-            detail=text,
-            headers=None if headers is None else dict(headers),
-        )
+        status = cls.status_code if status_code is None else status_code
+        given = None if headers is None else dict(headers)
+        if status == 401 and not _has(given, "www-authenticate"):
+            given = {**(given or {}), "WWW-Authenticate": cls.challenge}
+        super().__init__(status_code=status, detail=text, headers=given)
         self.message = text
         self.code = cls.code if code is None else code
         self.details: dict[str, Any] = {} if details is None else dict(details)
@@ -67,9 +69,23 @@ class AppException(HTTPException):
     def __str__(self) -> str:
         return f"{self.status_code} {self.code}: {self.message}"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a subclass may need arguments that Exception does not keep
+        return _revive, (type(self), self.args), self.__dict__.copy()
+
     def __repr__(self) -> str:
         # details may carry a person's data; a repr ends in logs
         return f"{type(self).__name__}(status_code={self.status_code}, code={self.code!r})"
+
+
+def _revive(cls: type[AppException], args: tuple[Any, ...]) -> AppException:
+    error = cls.__new__(cls)
+    error.args = args
+    return error
+
+
+def _has(headers: Mapping[str, str] | None, name: str) -> bool:
+    return any(given.lower() == name for given in headers or ())
 
 
 class BadRequestException(AppException):
@@ -81,32 +97,11 @@ class BadRequestException(AppException):
 
 
 class UnauthorizedException(AppException):
-    """The caller has not proved who they are (RFC 9110, section 15.5.2).
-
-    Carries ``WWW-Authenticate: Bearer`` unless ``headers`` names another challenge: a 401
-    without one is malformed.
-    """
+    """The caller has not proved who they are (RFC 9110, section 15.5.2)."""
 
     status_code = 401
     code = "UNAUTHORIZED"
     message = "Unauthorized"
-    challenge: ClassVar[str] = "Bearer"
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        code: str | None = None,
-        status_code: int | None = None,
-        details: dict[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        given = dict(headers or {})
-        if not any(name.lower() == "www-authenticate" for name in given):
-            given["WWW-Authenticate"] = type(self).challenge
-        super().__init__(
-            message, code=code, status_code=status_code, details=details, headers=given
-        )
 
 
 class InvalidTokenException(UnauthorizedException):
@@ -194,16 +189,23 @@ class _RetryLaterException(AppException):
         details: dict[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        if retry_after_seconds is not None and retry_after_seconds < 0:
-            raise ValueError(f"retry_after_seconds must be 0 or more, got {retry_after_seconds}")
+        _check_seconds(retry_after_seconds)
         given, context = dict(headers or {}), dict(details or {})
         if retry_after_seconds is not None:
-            given.setdefault("Retry-After", str(retry_after_seconds))
+            if not _has(given, "retry-after"):
+                given["Retry-After"] = str(retry_after_seconds)
             context.setdefault("retry_after_seconds", retry_after_seconds)
         super().__init__(
             message, code=code, status_code=status_code, details=context, headers=given
         )
         self.retry_after_seconds = retry_after_seconds
+
+
+def _check_seconds(seconds: object) -> None:
+    if seconds is None:
+        return
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 0:
+        raise ValueError(f"retry_after_seconds must be 0 or more whole seconds, got {seconds!r}")
 
 
 class TooManyRequestsException(_RetryLaterException):

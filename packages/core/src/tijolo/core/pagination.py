@@ -7,10 +7,10 @@ import binascii
 import json
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from tijolo.core.exceptions import BadRequestException
 from tijolo.core.schemas import BaseSchema
@@ -20,35 +20,24 @@ ItemT = TypeVar("ItemT")
 MAX_PAGE = 2**31 - 1
 """Highest page number a request may ask for: beyond it no database offset makes sense."""
 
+MAX_PAGE_SIZE = 100
+MAX_LIMIT = 500
 MAX_CURSOR_CHARS = 4096
-
-
-def _within(name: str, value: int, most: int) -> int:
-    if value > most:
-        raise ValueError(f"{name} must be at most {most}")
-    return value
 
 
 class BasePaginationFilterSchema(BaseSchema):
     """Query parameters of an endpoint that pages by number; subclass it to add filters.
 
-    ``order_by`` is the caller's wish: hold it against an allow-list before it reaches SQL
-    (``BaseRepository.paginate(..., orderable=...)`` does).
+    A page has at most 100 items; declare ``page_size`` again for another limit. ``order_by`` is
+    the caller's wish: hold it against an allow-list before it reaches SQL
+    (``BaseRepository.paginate`` does, with ``orderable``).
     """
 
-    MAX_PAGE_SIZE: ClassVar[int] = 100
-    """Most items a page may have; override it in a subclass."""
-
     page: int = Field(default=1, ge=1, le=MAX_PAGE)
-    page_size: int = Field(default=20, ge=1)
+    page_size: int = Field(default=20, ge=1, le=MAX_PAGE_SIZE)
     order_by: str | None = Field(default=None, max_length=200)
     ascending: bool = True
     is_active: bool | None = None
-
-    @field_validator("page_size")
-    @classmethod
-    def _bounded(cls, value: int) -> int:
-        return _within("page_size", value, cls.MAX_PAGE_SIZE)
 
     def get_conditions(self) -> dict[str, Any]:
         """The filters: every field that is not None, without the paging and sorting ones."""
@@ -62,7 +51,7 @@ class BasePaginationSchema(BaseSchema, Generic[ItemT]):
     whether another page follows.
     """
 
-    items: list[ItemT] = Field(default_factory=list)
+    items: list[ItemT] = []  # noqa: RUF012 - Pydantic copies it
     total: int | None = Field(default=None, ge=0)
     page: int = Field(ge=1)
     page_size: int = Field(ge=1)
@@ -71,20 +60,15 @@ class BasePaginationSchema(BaseSchema, Generic[ItemT]):
 
 
 class CursorPaginationFilterSchema(BaseSchema):
-    """Query parameters of an endpoint that pages by cursor; subclass it to add filters."""
+    """Query parameters of an endpoint that pages by cursor; subclass it to add filters.
 
-    MAX_LIMIT: ClassVar[int] = 500
-    """Most items a page may have; override it in a subclass."""
+    A page has at most 500 items; declare ``limit`` again for another one.
+    """
 
     cursor: str | None = Field(default=None, max_length=MAX_CURSOR_CHARS)
-    limit: int = Field(default=20, ge=1)
+    limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
     order_by: str = Field(default="created_at", max_length=200)
     ascending: bool = False
-
-    @field_validator("limit")
-    @classmethod
-    def _bounded(cls, value: int) -> int:
-        return _within("limit", value, cls.MAX_LIMIT)
 
     def get_conditions(self) -> dict[str, Any]:
         """The filters: every field that is not None, without the paging and sorting ones."""
@@ -94,7 +78,7 @@ class CursorPaginationFilterSchema(BaseSchema):
 class CursorPaginationSchema(BaseSchema, Generic[ItemT]):
     """A page by cursor; ``next_cursor`` is None on the last page, ``prev_cursor`` on the first."""
 
-    items: list[ItemT] = Field(default_factory=list)
+    items: list[ItemT] = []  # noqa: RUF012 - Pydantic copies it
     next_cursor: str | None = None
     prev_cursor: str | None = None
     has_more: bool = False
@@ -109,9 +93,13 @@ def encode_cursor(payload: dict[str, Any]) -> str:
 
     Raises:
         TypeError: for a value that is not JSON, a UUID, a Decimal, a date or a time.
+        ValueError: for a payload too long to come back in a URL (3 KiB), and for NaN.
     """
     text = json.dumps(payload, default=_plain, separators=(",", ":"), allow_nan=False)
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode("ascii")
+    cursor = base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode("ascii")
+    if len(cursor) > MAX_CURSOR_CHARS:
+        raise ValueError(f"the cursor would have {len(cursor)} characters; {MAX_CURSOR_CHARS} fit")
+    return cursor
 
 
 def decode_cursor(cursor: str) -> dict[str, Any]:
@@ -124,7 +112,8 @@ def decode_cursor(cursor: str) -> dict[str, Any]:
         if len(cursor) > MAX_CURSOR_CHARS:
             raise ValueError("too long")
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        payload = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+        payload: Any = json.loads(text, parse_constant=_refuse)
         if not isinstance(payload, dict):
             raise ValueError("not an object")
     except (ValueError, binascii.Error, RecursionError) as exc:
@@ -133,7 +122,11 @@ def decode_cursor(cursor: str) -> dict[str, Any]:
             code="INVALID_CURSOR",
             details={"field": "cursor"},
         ) from exc
-    return payload
+    return cast("dict[str, Any]", payload)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _plain(value: object) -> str:

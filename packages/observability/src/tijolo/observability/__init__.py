@@ -6,6 +6,14 @@ from tijolo.observability._version import __version__
 
 _enforce(_COMPAT, __version__)
 
+from tijolo.observability.configuration import (
+    FOREIGN_LOGGERS,
+    configure_logging,
+    get_logger,
+    stop_logging,
+    unify_loggers,
+)
+from tijolo.observability.formatters import JSONFormatter, TextFormatter
 from tijolo.observability.health import (
     DetailAuthorizer,
     HealthAggregatePolicy,
@@ -18,10 +26,18 @@ from tijolo.observability.health import (
 )
 from tijolo.observability.health_monitor import HealthMonitor
 from tijolo.observability.health_router import make_health_router
+from tijolo.observability.log_files import HTTP_500_LOG_FILE, LEVEL_LOG_FILES, FileLimits
+from tijolo.observability.log_queue import LogQueueHandler
+from tijolo.observability.log_utils import LogUtils
 from tijolo.observability.redaction import Redactor, redact_query, redact_text
+from tijolo.observability.settings import LogSettings, configure_logging_from_settings
 
 __all__ = [
+    "FOREIGN_LOGGERS",
+    "HTTP_500_LOG_FILE",
+    "LEVEL_LOG_FILES",
     "DetailAuthorizer",
+    "FileLimits",
     "HealthAggregatePolicy",
     "HealthCheck",
     "HealthCheckResult",
@@ -29,10 +45,20 @@ __all__ = [
     "HealthMonitor",
     "HealthReport",
     "HealthStatus",
+    "JSONFormatter",
+    "LogQueueHandler",
+    "LogSettings",
+    "LogUtils",
     "Readiness",
     "Redactor",
+    "TextFormatter",
     "__version__",
+    "configure_logging",
+    "configure_logging_from_settings",
+    "get_logger",
     "make_health_router",
     "redact_query",
     "redact_text",
+    "stop_logging",
+    "unify_loggers",
 ]

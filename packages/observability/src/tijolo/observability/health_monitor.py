@@ -156,7 +156,7 @@ def _failure(name: str, error: str, seconds: float | None = None) -> HealthCheck
 
 
 def _describe(exc: BaseException) -> str:
-    return _scrubbed_error(f"{type(exc).__name__}: {printable(exc, str)}")
+    return _scrubbed_error(f"{type(exc).__name__}: {printable(exc)}")
 
 
 def _scrubbed_error(text: str) -> str:

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from tijolo.observability.redaction import DEFAULT_REDACTOR, REDACTED, Redactor
 
@@ -16,6 +16,8 @@ MAX_CHARACTERS = 65_536
 """What the values of one record may take; what comes after that is cut."""
 
 _MAX_DEPTH = 16
+_MAX_KEY_LENGTH = 256
+"""A longer name is cut, and its value hidden, for its end is not looked at."""
 _NODE_COST = 8
 _OVERLAP = 2_048
 """Characters read beyond a cut, so that a secret on the edge is still recognized."""
@@ -31,6 +33,11 @@ def scrubbed(
     return _Walk(redactor, max_characters).visit(value, 0)
 
 
+def scrubbed_fields(fields: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """`scrubbed` of a dict, which stays one."""
+    return _Walk(redactor, MAX_CHARACTERS).mapping(fields.items(), 0)
+
+
 def scrubbed_text(
     text: str, redactor: Redactor = DEFAULT_REDACTOR, *, max_characters: int = MAX_CHARACTERS
 ) -> str:
@@ -43,10 +50,10 @@ def scrubbed_text(
     return text if text.isascii() else _SURROGATE.sub(_escape_surrogate, text)
 
 
-def printable(value: object, to_text: Callable[[Any], str] = repr) -> str:
-    """`repr(value)`, or a stand-in where that raises."""
+def printable(value: object) -> str:
+    """`str(value)`, or a stand-in where that raises."""
     try:
-        return to_text(value)
+        return str(value)
     except Exception:
         return f"<unprintable {type(value).__name__} object>"
 
@@ -67,7 +74,7 @@ class _Walk:
 
     def visit(self, value: Any, depth: int) -> Any:
         self.left -= _NODE_COST
-        kind = type(value)
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if value is None or kind is bool:
             return value
         if kind is str:
@@ -76,7 +83,7 @@ class _Walk:
             return value if value in _INT_RANGE else self.text(f"{value:#x}")
         if kind is float:
             return value if math.isfinite(value) else repr(value)
-        return self.other(value, depth)
+        return self.guarded(value, depth) if kind in _CONTAINERS else self.other(value, depth)
 
     def text(self, text: str) -> str:
         if self.left <= 0:
@@ -91,6 +98,9 @@ class _Walk:
         for kind, convert in _SCALARS:
             if isinstance(value, kind):
                 return self.visit(convert(value), depth) if depth < _MAX_DEPTH else _TRUNCATED
+        return self.guarded(value, depth)
+
+    def guarded(self, value: Any, depth: int) -> Any:
         try:
             return self.container(value, depth)
         except Exception:
@@ -100,7 +110,7 @@ class _Walk:
         pairs = _pairs(value)
         items = None if pairs is not None else _items(value)
         if pairs is None and items is None:
-            return self.text(printable(value, str if isinstance(value, Exception) else repr))
+            return self.text(printable(value))
         if id(value) in self.inside:
             return "[circular]"
         if depth >= _MAX_DEPTH:
@@ -128,17 +138,20 @@ class _Walk:
             if self.left <= 0:
                 result[_TRUNCATED] = True
                 break
-            key = self.key(raw_key, result)
-            hidden = value is not None and type(value) is not bool
-            if hidden and self.redactor.is_sensitive(key):
+            name = raw_key if type(raw_key) is str else _key_text(raw_key)
+            key = self.key(name, result)
+            if value is None or type(value) is bool:
+                result[key] = value
+            elif len(name) > _MAX_KEY_LENGTH or self.redactor.is_sensitive(name):
                 result[key] = REDACTED
             else:
                 result[key] = self.visit(value, depth + 1)
         return result
 
-    def key(self, raw: Any, taken: Mapping[str, Any]) -> str:
-        text = raw if type(raw) is str else _key_text(raw)
-        text = key = self.text(text[:256])
+    def key(self, text: str, taken: Mapping[str, Any]) -> str:
+        if len(text) > _MAX_KEY_LENGTH or not text.isidentifier():
+            text = self.text(text[:_MAX_KEY_LENGTH])
+        key = text
         number = 1
         while key in taken:
             number += 1
@@ -150,28 +163,31 @@ def _key_text(raw: Any) -> str:
     if isinstance(raw, str):
         return str.__str__(raw)
     if isinstance(raw, bytes):
-        return raw[:256].decode("utf-8", "backslashreplace")
+        return raw[: _MAX_KEY_LENGTH + 1].decode("utf-8", "backslashreplace")
     return printable(raw)
 
 
 def _pairs(value: Any) -> Iterable[tuple[Any, Any]] | None:
     """Names and values of what has named parts."""
     if isinstance(value, dict):
-        return list(value.items())  # a copy: another thread may be writing to it
+        # A copy: another thread may be writing to it.
+        return list(value.items())  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, Mapping):
-        return value.items()
+        return value.items()  # pyright: ignore[reportUnknownVariableType]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr]
-    if hasattr(type(value), "model_fields"):  # pydantic, which core brings
+    if hasattr(cast("type", type(value)), "model_fields"):  # pydantic, which core brings
         return list(vars(value).items())
     return None
 
 
 def _items(value: Any) -> Iterable[Any] | None:
     if isinstance(value, list | tuple | set | frozenset):
-        return list(value)
+        return list(cast("Iterable[Any]", value))
     return None
 
+
+_CONTAINERS = frozenset((dict, list, tuple))
 
 _SCALARS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (str, str.__str__),

@@ -1,1 +1,100 @@
-"""Placeholder."""
+"""Application factory, problem details and pure-ASGI middleware for FastAPI services."""
+
+from tijolo.core.compat import enforce as _enforce
+from tijolo.web._compat import COMPAT as _COMPAT
+from tijolo.web._version import __version__
+
+_enforce(_COMPAT, __version__)
+
+from tijolo.web.application import create_app
+from tijolo.web.body_limit import BodySizeLimitMiddleware, RequestBodyTooLargeException
+from tijolo.web.client_ip import (
+    TrustedProxyMiddleware,
+    get_client_ip,
+    get_client_ip_from_scope,
+)
+from tijolo.web.content_disposition import build_content_disposition
+from tijolo.web.cookies import SameSite, clear_cookie, set_cookie
+from tijolo.web.cors import apply_cors
+from tijolo.web.device import CurrentDevice, DeviceInfo, DeviceType, get_device_info
+from tijolo.web.envelope import EnvelopeMiddleware
+from tijolo.web.error_boundary import ErrorBoundaryMiddleware, ResponseAbortedError
+from tijolo.web.handlers import (
+    app_exception_handler,
+    make_app_exception_handler,
+    make_http_exception_handler,
+    make_unhandled_exception_handler,
+    register_exception_handlers,
+    validation_exception_handler,
+)
+from tijolo.web.lifecycle import AppLifecycle
+from tijolo.web.link_headers import build_pagination_link_header
+from tijolo.web.openapi import describe_problems
+from tijolo.web.problems import (
+    CODE_OF_STATUS,
+    PROBLEM_MEDIA_TYPE,
+    ProblemDocument,
+    ProblemError,
+    ProblemResponse,
+    problem_response,
+)
+from tijolo.web.request_id import RequestIDMiddleware
+from tijolo.web.security_headers import (
+    DEFAULT_CONTENT_SECURITY_POLICY,
+    DEFAULT_SECURITY_HEADERS,
+    DOCS_CONTENT_SECURITY_POLICY,
+    SecurityHeadersMiddleware,
+)
+from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings
+from tijolo.web.static import DEFAULT_STATIC_SECURITY_HEADERS, HardenedStaticFiles
+from tijolo.web.timing import RequestTimingMiddleware
+from tijolo.web.trusted_hosts import TrustedHostMiddleware
+
+__all__ = [
+    "CODE_OF_STATUS",
+    "DEFAULT_CONTENT_SECURITY_POLICY",
+    "DEFAULT_SECURITY_HEADERS",
+    "DEFAULT_STATIC_SECURITY_HEADERS",
+    "DOCS_CONTENT_SECURITY_POLICY",
+    "PROBLEM_MEDIA_TYPE",
+    "AppLifecycle",
+    "BodySizeLimitMiddleware",
+    "CORSSettings",
+    "CurrentDevice",
+    "DeviceInfo",
+    "DeviceType",
+    "EnvelopeMiddleware",
+    "ErrorBoundaryMiddleware",
+    "HardenedStaticFiles",
+    "ProblemDocument",
+    "ProblemError",
+    "ProblemResponse",
+    "RequestBodyTooLargeException",
+    "RequestIDMiddleware",
+    "RequestTimingMiddleware",
+    "ResponseAbortedError",
+    "SameSite",
+    "SecurityHeadersMiddleware",
+    "ServerSettings",
+    "TrustedHostMiddleware",
+    "TrustedProxyMiddleware",
+    "WebSettings",
+    "__version__",
+    "app_exception_handler",
+    "apply_cors",
+    "build_content_disposition",
+    "build_pagination_link_header",
+    "clear_cookie",
+    "create_app",
+    "describe_problems",
+    "get_client_ip",
+    "get_client_ip_from_scope",
+    "get_device_info",
+    "make_app_exception_handler",
+    "make_http_exception_handler",
+    "make_unhandled_exception_handler",
+    "problem_response",
+    "register_exception_handlers",
+    "set_cookie",
+    "validation_exception_handler",
+]

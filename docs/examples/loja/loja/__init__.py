@@ -1,0 +1,1 @@
+"""A small shop, built only from tijolo's packages."""

@@ -1,0 +1,92 @@
+"""Queries of the shop. Repositories flush; whoever holds the session commits."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from loja.models import Customer, Order, Product
+from tijolo.core import ConflictException, NotFoundException
+from tijolo.db import BaseRepository
+
+
+class CustomerNotFoundError(NotFoundException):
+    """There is no such customer."""
+
+    code = "CUSTOMER_NOT_FOUND"
+    message = "There is no such customer"
+
+
+class ProductNotFoundError(NotFoundException):
+    """There is no such product."""
+
+    code = "PRODUCT_NOT_FOUND"
+    message = "There is no such product"
+
+
+class OrderNotFoundError(NotFoundException):
+    """There is no such order."""
+
+    code = "ORDER_NOT_FOUND"
+    message = "There is no such order"
+
+
+class OutOfStockError(ConflictException):
+    """Fewer are left than were ordered."""
+
+    code = "OUT_OF_STOCK"
+    message = "There are not that many left"
+
+
+class CustomerRepository(BaseRepository[Customer]):
+    """Customers, in any order of name or age."""
+
+    orderable = ("name", "created_at")
+
+    def __init__(self, session: AsyncSession) -> None:
+        super().__init__(
+            session,
+            model=Customer,
+            not_found_exception=CustomerNotFoundError,
+            not_found_message=CustomerNotFoundError.message,
+            create_conflict_message="There is a customer with this document already",
+        )
+
+
+class ProductRepository(BaseRepository[Product]):
+    """Products and their stock."""
+
+    orderable = ("name", "price_cents", "created_at")
+
+    def __init__(self, session: AsyncSession) -> None:
+        super().__init__(
+            session,
+            model=Product,
+            not_found_exception=ProductNotFoundError,
+            not_found_message=ProductNotFoundError.message,
+            create_conflict_message="There is a product with this SKU already",
+        )
+
+    async def take(self, product: Product, quantity: int) -> None:
+        """Take ``quantity`` off the shelf; ``product`` was read for update.
+
+        Raises:
+            OutOfStockError: Fewer are left.
+        """
+        if product.stock < quantity:
+            raise OutOfStockError(details={"sku": product.sku, "left": product.stock})
+        product.stock -= quantity
+        await self.update(product)
+
+
+class OrderRepository(BaseRepository[Order]):
+    """Orders, newest first."""
+
+    orderable = ("created_at",)
+
+    def __init__(self, session: AsyncSession) -> None:
+        super().__init__(
+            session,
+            model=Order,
+            not_found_exception=OrderNotFoundError,
+            not_found_message=OrderNotFoundError.message,
+        )

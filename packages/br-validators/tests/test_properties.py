@@ -1,0 +1,213 @@
+# ruff: noqa: RUF001 - look-alikes are what is tested
+"""What holds for every kind, over all of Unicode and every type."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any
+
+import pytest
+import tijolo.br_validators as br
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tijolo.br_validators import BRValueError, Strictness, cnpj, cpf
+
+KINDS = ["cpf", "cnpj", "cpf_cnpj", "cep", "phone_br"]
+EITHER = [Strictness.STRICT, Strictness.LENIENT]
+
+each_kind = pytest.mark.parametrize("kind", KINDS)
+each_strictness = pytest.mark.parametrize("strictness", EITHER, ids=repr)
+
+# surrogates included: a JSON body can carry them
+unicode_text = st.text(st.characters(exclude_categories=()), max_size=24)
+near_misses = st.text("0123456789ABDEZabz.-/()+ \n\0５²٣ıſ\ud800", max_size=20)
+
+
+def verb(name: str, kind: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = getattr(br, f"{name}_{kind}")
+    return function
+
+
+def agrees(kind: str, value: object, strictness: Strictness) -> str | None:
+    """Valid and normalised are one verdict; the canonical form, or None when refused."""
+    verdict = verb("is_valid", kind)(value, strictness=strictness)
+    assert verdict is True or verdict is False
+    try:
+        canonical = verb("normalize", kind)(value, strictness=strictness)
+    except BRValueError:
+        assert verdict is False
+        return None
+    assert verdict is True
+    assert type(canonical) is str
+    return canonical
+
+
+@each_strictness
+@each_kind
+@given(value=unicode_text | near_misses)
+def test_no_text_raises_and_what_is_accepted_is_ascii(
+    kind: str, strictness: Strictness, value: str
+) -> None:
+    canonical = agrees(kind, value, strictness)
+    if canonical is not None:
+        assert value.isascii()
+        assert canonical.isalnum()
+        assert agrees(kind, canonical, Strictness.STRICT) == canonical
+
+
+@each_kind
+@settings(max_examples=300)
+@given(seed=st.integers(), foreign=st.characters(min_codepoint=128, exclude_categories=()))
+def test_no_foreign_character_is_accepted_anywhere(kind: str, seed: int, foreign: str) -> None:
+    random = Random(seed)
+    number = verb("generate", kind)(random=random, masked=random.random() < 0.5)
+    at = random.randrange(len(number) + 1)
+    for value in (number[:at] + foreign + number[at:], number[:at] + foreign + number[at + 1 :]):
+        for strictness in EITHER:
+            assert agrees(kind, value, strictness) is None
+
+
+@each_kind
+@settings(max_examples=300)
+@given(seed=st.integers(), at=st.integers(0, 20), extra=st.characters(max_codepoint=127))
+def test_one_character_too_many_is_read_the_same_by_both_verbs(
+    kind: str, seed: int, at: int, extra: str
+) -> None:
+    masked = verb("generate", kind)(random=Random(seed), masked=True)
+    value = masked[:at] + extra + masked[at:]
+    strict = agrees(kind, value, Strictness.STRICT)
+    lenient = agrees(kind, value, Strictness.LENIENT)
+    if strict is not None:
+        assert lenient == strict
+
+
+@each_kind
+@given(value=st.none() | st.integers() | st.floats() | st.binary() | st.lists(st.text(max_size=2)))
+def test_no_other_type_is_valid_or_raises(kind: str, value: object) -> None:
+    for strictness in EITHER:
+        assert agrees(kind, value, strictness) is None
+
+
+@each_kind
+@pytest.mark.parametrize("masked", [False, True])
+@given(seed=st.integers())
+def test_generated_is_valid_and_formatted_parses_back(kind: str, masked: bool, seed: int) -> None:
+    number = verb("generate", kind)(random=Random(seed), masked=masked)
+    assert number == verb("generate", kind)(random=Random(seed), masked=masked)
+    canonical = agrees(kind, number, Strictness.STRICT)
+    assert canonical is not None
+    formatted = verb("format", kind)(number)
+    assert (formatted == number) is masked
+    assert agrees(kind, formatted, Strictness.STRICT) == canonical
+    assert agrees(kind, f" {formatted}\n", Strictness.LENIENT) == canonical
+    assert agrees(kind, f"{formatted}\n", Strictness.STRICT) is None
+
+
+@each_kind
+def test_generates_without_a_given_source(kind: str) -> None:
+    numbers = {verb("generate", kind)() for _ in range(20)}
+    assert len(numbers) > 1
+    assert all(map(verb("is_valid", kind), numbers))
+
+
+class Hostile(str):
+    """A string that breaks or lies in every method that a validator could call."""
+
+    __slots__ = ()
+
+    def _raise(self, *args: object, **kwargs: object) -> Any:
+        raise RuntimeError("called")
+
+    __len__ = __getitem__ = __iter__ = __contains__ = __add__ = __bool__ = _raise
+    __str__ = __repr__ = __format__ = _raise
+    encode = translate = upper = replace = isascii = isdigit = isalnum = isupper = _raise
+    startswith = removeprefix = strip = join = split = _raise
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("called")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Pretender:
+    """Something that says it is a string."""
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        return str
+
+
+class Unaskable:
+    """Something that cannot even be asked what it is."""
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("asked")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("compared")
+
+    def __len__(self) -> int:
+        raise RuntimeError("measured")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@each_strictness
+@each_kind
+def test_a_subclass_is_read_by_its_characters_and_none_of_its_code(
+    kind: str, strictness: Strictness
+) -> None:
+    number = verb("generate", kind)(random=Random(1), masked=True)
+    canonical = verb("normalize", kind)(number)
+    for text in (number, canonical):
+        assert agrees(kind, Hostile(text), strictness) == canonical
+    assert agrees(kind, Hostile("x" + number), strictness) is None
+    for stranger in (Pretender(), Unaskable(), Unaskable, str):
+        assert agrees(kind, stranger, strictness) is None
+
+
+def race(check: Callable[[str], bool], numbers: Iterable[str], wrong: Iterable[str]) -> list[str]:
+    failures: list[str] = []
+    barrier = threading.Barrier(8)
+    cases = [(number, True) for number in numbers] + [(number, False) for number in wrong]
+
+    def run(turn: int) -> None:
+        barrier.wait()
+        for number, expected in cases[turn:] + cases[:turn]:
+            try:
+                if check(number) is not expected:
+                    failures.append(number)
+            except Exception as exc:
+                failures.append(repr(exc))
+
+    threads = [threading.Thread(target=run, args=(turn,)) for turn in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
+
+
+@pytest.mark.parametrize(
+    ("module", "check", "generate"),
+    [(cpf, br.is_valid_cpf, br.generate_cpf), (cnpj, br.is_valid_cnpj, br.generate_cnpj)],
+    ids=["cpf", "cnpj"],
+)
+def test_threads_that_race_on_the_first_use_all_answer_right(
+    monkeypatch: pytest.MonkeyPatch, module: Any, check: Any, generate: Any
+) -> None:
+    random = Random(8)
+    numbers = [generate(random=random, masked=masked) for masked in (False, True) for _ in range(8)]
+    wrong = [number[:-1] + str((int(number[-1]) + 1) % 10) for number in numbers]
+    empty = tuple([] for _ in module._tables)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(30):
+            monkeypatch.setattr(module, "_tables", empty)
+            assert race(check, numbers, wrong) == []
+            assert module._tables is not empty
+    finally:
+        sys.setswitchinterval(interval)

@@ -1,0 +1,235 @@
+# ruff: noqa: RUF001 - look-alikes are what is tested
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import Body, FastAPI, Query
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from tijolo.br_validators import (
+    CEP,
+    CNPJ,
+    CPF,
+    CNPJNumeric,
+    CPFOrCNPJ,
+    PhoneBR,
+    Strictness,
+    normalize_cpf,
+)
+from tijolo.br_validators.pydantic import Canonical
+
+TYPES: dict[str, tuple[Any, str, str]] = {  # type, what is sent, what is stored
+    "cpf": (CPF, "529.982.247-25", "52998224725"),
+    "cnpj": (CNPJ, "12.ABC.345/01DE-35", "12ABC34501DE35"),
+    "cnpj numeric": (CNPJNumeric, "11.222.333/0001-81", "11222333000181"),
+    "cpf or cnpj": (CPFOrCNPJ, "00.000.000/E08G-12", "00000000E08G12"),
+    "cep": (CEP, "01310-100", "01310100"),
+    "phone": (PhoneBR, "+55 11 98888-7777", "11988887777"),
+}
+each_type = pytest.mark.parametrize("name", TYPES)
+
+
+def error_type(kind: Any, value: object) -> str:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(kind).validate_python(value)
+    (error,) = caught.value.errors()
+    assert "ctx" not in error
+    return error["type"]
+
+
+@each_type
+def test_the_canonical_form_is_what_is_held(name: str) -> None:
+    kind, sent, stored = TYPES[name]
+    adapter = TypeAdapter(kind)
+
+    assert adapter.validate_python(sent) == stored
+    assert adapter.validate_json(f'"{sent}"') == stored
+    assert adapter.validate_python(stored, strict=True) == stored
+    assert adapter.dump_json(stored) == f'"{stored}"'.encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (CPF, "52998224724", "cpf_checksum"),
+        (CPF, "111.111.111-11", "cpf_reserved"),
+        (CPF, "５２９９８２２４７２５", "cpf_characters"),
+        (CPF, "5.2.9.98224725", "cpf_separators"),
+        (CPF, "", "cpf_length"),
+        (CNPJ, "12.ABC.345/01DE-36", "cnpj_checksum"),
+        (CNPJ, "12abc34501de35", "cnpj_characters"),
+        (CNPJNumeric, "12ABC34501DE35", "cnpj_letters"),
+        (CPFOrCNPJ, "52998224724", "cpf_checksum"),
+        (CPFOrCNPJ, "12ABC34501DE36", "cnpj_checksum"),
+        (CPFOrCNPJ, "123", "cpf_cnpj_length"),
+        (CEP, "1310100", "cep_length"),
+        (PhoneBR, "23988887777", "phone_br_area_code"),
+        (PhoneBR, "+1 212 555 0123", "phone_br_country"),
+        (CPF, 52998224725, "string_type"),
+        (CPF, None, "string_type"),
+    ],
+    ids=ascii,
+)
+def test_errors_have_stable_types(kind: Any, value: object, expected: str) -> None:
+    assert error_type(kind, value) == expected
+
+
+def test_the_error_adds_no_copy_of_the_number_to_pydantics_input() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(CPF).validate_python("52998224724")
+    (error,) = caught.value.errors(include_input=False, include_url=False)
+    assert "52998224724" not in str(error)
+    assert error["msg"] == (
+        "Not a valid CPF: its check digits do not match; "
+        "expected the last two digits to follow from the first nine."
+    )
+
+    class Discreet(BaseModel):
+        model_config = ConfigDict(hide_input_in_errors=True)
+        cpf: CPF
+
+    with pytest.raises(ValidationError) as hidden:
+        Discreet(cpf="52998224724")
+    assert "52998224724" not in str(hidden.value)
+
+
+@each_type
+def test_json_schema_says_what_is_accepted_and_what_is_returned(name: str) -> None:
+    kind, sent, stored = TYPES[name]
+    accepted = TypeAdapter(kind).json_schema(mode="validation")
+    returned = TypeAdapter(kind).json_schema(mode="serialization")
+    for schema in (accepted, returned):
+        assert schema["type"] == "string"
+        assert schema["format"] in {"cpf", "cnpj", "cpf-cnpj", "cep", "phone-br"}
+        assert schema["pattern"].isascii()
+        assert all(re.fullmatch(schema["pattern"], example) for example in schema["examples"])
+        assert all(TypeAdapter(kind).validate_python(example) for example in schema["examples"])
+        assert re.fullmatch(schema["pattern"], stored)
+
+    assert re.fullmatch(accepted["pattern"], sent)
+    assert not re.fullmatch(returned["pattern"], sent)
+
+
+def test_a_field_keeps_its_own_description_and_the_pattern() -> None:
+    class Customer(BaseModel):
+        document: Annotated[CPFOrCNPJ, Field(description="who pays")]
+        phone: PhoneBR | None = None
+
+    schema = Customer.model_json_schema()["properties"]
+    assert schema["document"]["description"] == "who pays"
+    assert schema["document"]["pattern"].startswith("^(?:")
+    assert schema["phone"]["anyOf"][0]["format"] == "phone-br"
+    assert Customer(document="529.982.247-25").document == "52998224725"
+
+
+def test_a_standard_dataclass_is_validated_alike() -> None:
+    @dataclass
+    class Address:
+        cep: CEP
+
+    assert TypeAdapter(Address).validate_python({"cep": "01310-100"}) == Address("01310100")
+
+
+def test_lenient_by_choice() -> None:
+    lenient = Annotated[
+        str,
+        Canonical(
+            normalize_cpf,
+            format="cpf",
+            pattern="^unused$",
+            canonical_pattern="^[0-9]{11}$",
+            examples=("52998224725",),
+            strictness=Strictness.LENIENT,
+        ),
+    ]
+    assert TypeAdapter(lenient).validate_python(" 529 982 247 25\n") == "52998224725"
+    assert error_type(lenient, "529 982 247 24") == "cpf_checksum"
+    assert "pattern" not in TypeAdapter(lenient).json_schema()
+    assert TypeAdapter(lenient).json_schema(mode="serialization")["pattern"] == "^[0-9]{11}$"
+
+
+def application() -> FastAPI:
+    app = FastAPI()
+
+    class Customer(BaseModel):
+        document: CPFOrCNPJ
+        cep: CEP
+
+    @app.get("/people/{cpf}")
+    async def person(cpf: CPF) -> str:
+        return cpf
+
+    @app.get("/phones")
+    async def phones(phone: Annotated[list[PhoneBR], Query()]) -> list[str]:
+        return phone
+
+    @app.post("/customers")
+    async def customer(customer: Annotated[Customer, Body()]) -> Customer:
+        return customer
+
+    return app
+
+
+def ask(method: str, path: str, **options: Any) -> httpx.Response:
+    async def call() -> httpx.Response:
+        transport = httpx.ASGITransport(app=application())
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(method, path, **options)
+
+    return asyncio.run(call())
+
+
+def test_fastapi_path_query_and_body_hold_the_canonical_form() -> None:
+    assert ask("GET", "/people/529.982.247-25").json() == "52998224725"
+    phones = ask("GET", "/phones", params={"phone": ["(11) 98888-7777", "+551133334444"]})
+    assert phones.json() == ["11988887777", "1133334444"]
+    body = {"document": "12.ABC.345/01DE-35", "cep": "01310-100"}
+    answer = ask("POST", "/customers", json=body)
+    assert answer.json() == {"document": "12ABC34501DE35", "cep": "01310100"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "where", "code"),
+    [
+        ("GET", "/people/52998224724", {}, ["path", "cpf"], "cpf_checksum"),
+        ("GET", "/people/５２９９８２２４７２５", {}, ["path", "cpf"], "cpf_characters"),
+        (
+            "GET",
+            "/phones",
+            {"params": {"phone": ["23988887777"]}},
+            ["query", "phone", 0],
+            "phone_br_area_code",
+        ),
+        (
+            "POST",
+            "/customers",
+            {"json": {"document": "12.ABC.345/01DE-36", "cep": "01310100"}},
+            ["body", "document"],
+            "cnpj_checksum",
+        ),
+    ],
+    ids=["path", "look-alikes", "query", "body"],
+)
+def test_fastapi_answers_422_that_names_the_field(
+    method: str, path: str, options: dict[str, Any], where: list[Any], code: str
+) -> None:
+    answer = ask(method, path, **options)
+    assert answer.status_code == 422
+    (error,) = answer.json()["detail"]
+    assert (error["loc"], error["type"]) == (where, code)
+
+
+def test_openapi_documents_requests_and_responses_apart() -> None:
+    document = application().openapi()
+    parameter = document["paths"]["/people/{cpf}"]["get"]["parameters"][0]["schema"]
+    assert parameter["pattern"] == r"^[0-9]{3}\.?[0-9]{3}\.?[0-9]{3}-?[0-9]{2}$"
+    assert parameter["format"] == "cpf"
+    schemas = document["components"]["schemas"]
+    patterns = {
+        name: schema["properties"]["cep"]["pattern"]
+        for name, schema in schemas.items()
+        if name.startswith("Customer")
+    }
+    assert patterns == {"Customer-Input": "^[0-9]{5}-?[0-9]{3}$", "Customer-Output": "^[0-9]{8}$"}

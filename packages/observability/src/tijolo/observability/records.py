@@ -1,0 +1,149 @@
+"""What one log record says, read once: redacted, bounded, with the ids of its request."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+from tijolo.core import request_id_ctx, user_id_ctx
+from tijolo.observability.redaction import DEFAULT_REDACTOR, REDACTED, Redactor
+from tijolo.observability.values import printable, scrubbed, scrubbed_fields, scrubbed_text
+
+try:  # FastAPI brings it since it has native telemetry; older ones do not
+    from opentelemetry.context import get_current as _telemetry_context
+    from opentelemetry.trace import get_current_span as _current_span
+except ImportError:
+    _telemetry_context = _current_span = None  # type: ignore[assignment]
+
+FIELDS_ATTRIBUTE = "tijolo_fields"
+"""Record attribute with fields of any name; `extra` itself refuses `name`, `message`, ..."""
+
+CONTENT_ATTRIBUTE = "tijolo_content"
+
+_PLAIN = logging.LogRecord("", 0, "", 0, "", None, None).__dict__
+_PLAIN_LENGTH = len(_PLAIN)
+_LAST_PLAIN = next(reversed(_PLAIN))  # extras come after it
+_NO_FIELDS: dict[str, Any] = {}
+_NOT_FIELDS = frozenset(_PLAIN) | {
+    "asctime",
+    "color_message",  # uvicorn's, the message once more with escape sequences
+    "message",
+    "taskName",
+    CONTENT_ATTRIBUTE,
+    FIELDS_ATTRIBUTE,
+}
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+RecordContent = tuple[
+    str, str | None, str | None, str | None, str | None, dict[str, Any], str | None, str | None
+]
+"""Message, request id, user id, trace id, span id, fields, exception, stack.
+
+A bare tuple, because a named one costs as much to make as all the rest of a plain record.
+"""
+
+
+def content_of(record: logging.LogRecord, redactor: Redactor = DEFAULT_REDACTOR) -> RecordContent:
+    """The content taken when the record was queued, or taken now; never raises."""
+    taken: RecordContent | None = record.__dict__.get(CONTENT_ATTRIBUTE)
+    if taken is not None:
+        return taken
+    # Straight and without helpers where nothing needs doing: every log call pays for this.
+    trace_id = span_id = None
+    if _telemetry_context is not None and _telemetry_context():
+        trace_id, span_id = _trace_ids()
+    state = record.__dict__
+    message = record.msg
+    if record.args or type(message) is not str:
+        message = _formatted(record, redactor)
+    plain = len(state) == _PLAIN_LENGTH and next(reversed(state)) == _LAST_PLAIN
+    return (
+        scrubbed_text(message, redactor),
+        request_id_ctx.get(),
+        user_id_ctx.get(),
+        trace_id,
+        span_id,
+        _NO_FIELDS if plain else _fields(record, redactor),
+        _exception(record, redactor) if record.exc_info or record.exc_text else None,
+        scrubbed_text(str(record.stack_info), redactor) if record.stack_info else None,
+    )
+
+
+def detached(record: logging.LogRecord, redactor: Redactor) -> logging.LogRecord:
+    """A copy that another thread may format later, also by a foreign formatter.
+
+    It holds no arguments, exceptions or fields of the caller, so nothing secret or mutable
+    leaves the thread that logged.
+    """
+    content = content_of(record, redactor)
+    message, *_, fields, exception, stack = content
+    copy = logging.LogRecord.__new__(logging.LogRecord)
+    state = copy.__dict__
+    state.update(record.__dict__)
+    for name in [name for name in islice(state, _PLAIN_LENGTH, None) if name not in _NOT_FIELDS]:
+        state[name] = fields.get(name, REDACTED)
+    state.pop(FIELDS_ATTRIBUTE, None)
+    state.update(
+        {
+            CONTENT_ATTRIBUTE: content,
+            "msg": message,
+            "message": message,
+            "args": None,
+            "exc_info": None,
+            "exc_text": exception,
+            "stack_info": stack,
+        }
+    )
+    return copy
+
+
+def _formatted(record: logging.LogRecord, redactor: Redactor) -> str:
+    """`record.getMessage()`, or what can be said where the arguments do not fit."""
+    arguments = record.args
+    if type(arguments) is not tuple and isinstance(arguments, Mapping):
+        arguments = {
+            key: REDACTED if redactor.is_sensitive(str(key)) else value
+            for key, value in arguments.items()
+        }
+    try:
+        message = str(record.msg)
+        return message % arguments if arguments else message
+    except Exception:
+        safe = scrubbed(arguments, redactor)
+        return f"{printable(record.msg)} [arguments that do not fit: {safe!r}]"
+
+
+def _fields(record: logging.LogRecord, redactor: Redactor) -> dict[str, Any]:
+    state = record.__dict__
+    extra = islice(list(state.items()), _PLAIN_LENGTH, None)
+    fields = {name: value for name, value in extra if name not in _NOT_FIELDS}
+    fields.update(state.get(FIELDS_ATTRIBUTE) or {})
+    return scrubbed_fields(fields, redactor) if fields else fields
+
+
+def _exception(record: logging.LogRecord, redactor: Redactor) -> str | None:
+    exc_info = record.exc_info
+    if exc_info and exc_info[0] is not None:
+        try:
+            text = "".join(traceback.format_exception(*exc_info)).rstrip("\n")
+        except Exception:
+            text = f"{exc_info[0].__name__}: <unprintable traceback>"
+    elif record.exc_text:
+        text = record.exc_text
+    else:
+        return None
+    return scrubbed_text(text, redactor)
+
+
+def _trace_ids() -> tuple[str | None, str | None]:
+    assert _current_span is not None  # noqa: S101 - both are there or neither
+    context = _current_span().get_span_context()
+    if not context.is_valid:
+        return None, None
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"

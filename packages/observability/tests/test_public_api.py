@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import tijolo.observability
+
+NAMES = """
+FOREIGN_LOGGERS HTTP_500_LOG_FILE LEVEL_LOG_FILES DetailAuthorizer FileLimits
+HealthAggregatePolicy HealthCheck HealthCheckResult HealthConfig HealthMonitor HealthReport
+HealthStatus JSONFormatter LogQueueHandler LogSettings LogUtils Readiness Redactor TextFormatter
+__version__ configure_logging configure_logging_from_settings get_logger make_health_router
+redact_query redact_text stop_logging unify_loggers
+"""
+
+
+def test_no_public_name_comes_or_goes_unnoticed():
+    assert tijolo.observability.__all__ == NAMES.split()
+    for name in NAMES.split():
+        assert hasattr(tijolo.observability, name)

@@ -1,0 +1,31 @@
+"""Layers around everything that Starlette and FastAPI put on an application."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+
+def add_outer_middleware(app: FastAPI, *layers: Middleware) -> None:
+    """Put ``layers``, outermost first, around the whole stack of ``app``.
+
+    ``app.add_middleware`` puts a layer inside ``ServerErrorMiddleware``, so the 500 of an
+    unhandled exception does not pass through it.
+
+    Raises:
+        RuntimeError: when ``app`` has served already.
+    """
+    if app.middleware_stack is not None:
+        raise RuntimeError("cannot add middleware to an application that has started")
+    build = app.build_middleware_stack
+
+    def build_with_layers() -> ASGIApp:
+        stack = build()
+        for cls, args, kwargs in reversed(layers):
+            layer = cls(stack, *args, **kwargs)
+            # a layer that may have nothing to do offers a way through without a coroutine
+            stack = getattr(layer, "dispatch", layer)
+        return stack
+
+    app.build_middleware_stack = build_with_layers  # type: ignore[method-assign]

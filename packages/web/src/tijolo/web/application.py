@@ -1,0 +1,185 @@
+"""One call from settings and routers to a service that is fit for production."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp
+
+from tijolo.core import BaseAppSettings, Environment
+from tijolo.observability import HealthConfig, make_health_router
+from tijolo.web._outer import add_outer_middleware
+from tijolo.web.body_limit import BodySizeLimitMiddleware
+from tijolo.web.client_ip import TrustedProxyMiddleware
+from tijolo.web.cors import cors_layer
+from tijolo.web.envelope import EnvelopeMiddleware
+from tijolo.web.error_boundary import ErrorBoundaryMiddleware
+from tijolo.web.handlers import register_exception_handlers
+from tijolo.web.lifecycle import AppLifecycle, Lifespan
+from tijolo.web.openapi import describe_problems
+from tijolo.web.security_headers import DEFAULT_SECURITY_HEADERS
+from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings, section
+from tijolo.web.trusted_hosts import TrustedHostMiddleware
+
+OPENAPI_PATH, DOCS_PATH, REDOC_PATH = "/openapi.json", "/docs", "/redoc"
+_OURS = {"lifespan", "openapi_url", "docs_url", "redoc_url", "title", "version", "debug"}
+
+
+def create_app(
+    settings: BaseAppSettings,
+    router: APIRouter | Iterable[APIRouter] = (),
+    *,
+    service_name: str | None = None,
+    service_version: str | None = None,
+    health: HealthConfig | None = None,
+    lifecycle: AppLifecycle | None = None,
+    **fastapi_options: Any,
+) -> FastAPI:
+    """Build the application: routes, health, problem documents, middleware, lifespan.
+
+    The settings' mixins decide: ``WebSettings`` for everything here, ``CORSSettings`` for
+    cross-origin requests, ``ServerSettings`` for tracebacks in development. A mixin that is not
+    there means its defaults. From the outside in, a request passes
+
+    1. trusted proxies, 2. request id, 3. timing and access log, 4. security headers, 5. CORS,
+    6. trusted hosts, 7. body limit, 8. the error boundary,
+
+    then what ``app.add_middleware`` added, then the routes.
+
+    Args:
+        settings: The service's settings; ``ENVIRONMENT`` decides whether the docs are shown.
+        router: The service's own routers, below ``API_PREFIX``.
+        service_name: Title of the API.
+        service_version: Version of the API and of the health detail.
+        health: Checks beyond those of the resources.
+        lifecycle: What to start and to stop.
+        fastapi_options: Passed on to ``FastAPI``.
+
+    Raises:
+        ValueError: for settings that contradict each other or the environment.
+        TypeError: for an option of FastAPI that this function sets.
+    """
+    taken = sorted(_OURS & fastapi_options.keys())
+    if taken:
+        raise TypeError(f"create_app sets {taken[0]!r} itself; use its settings or arguments")
+    lifespan = Lifespan(lifecycle or AppLifecycle())
+    web: WebSettings = section(settings, WebSettings)
+    app = FastAPI(
+        title=service_name or "Service",
+        version=service_version or "0.0.0",
+        lifespan=lifespan,
+        **_docs_urls(settings, web),
+        **fastapi_options,
+    )
+    register_exception_handlers(app, include_traceback=_shows_tracebacks(settings))
+    describe_problems(app)
+    for own in [router] if isinstance(router, APIRouter) else router:
+        app.include_router(own, prefix=web.API_PREFIX)
+    if web.HEALTH_PREFIX:
+        app.include_router(_health_router(web, lifespan, health, service_name, service_version))
+    _catch_everything(app)
+    add_outer_middleware(app, *_layers(settings, web))
+    if lifespan.lifecycle.configure is not None:
+        lifespan.lifecycle.configure(app)
+    return app
+
+
+def _docs_urls(settings: BaseAppSettings, web: WebSettings) -> dict[str, Any]:
+    shown = web.OPENAPI_ENABLED
+    if shown is None:
+        shown = settings.ENVIRONMENT is not Environment.PRODUCTION
+    for name in ("DOCS_ENABLED", "REDOC_ENABLED"):
+        if getattr(web, name) and not shown:
+            raise ValueError(f"{name} needs OPENAPI_ENABLED: the page loads the document")
+    return {
+        "openapi_url": OPENAPI_PATH if shown else None,
+        "docs_url": DOCS_PATH if shown and web.DOCS_ENABLED is not False else None,
+        "redoc_url": REDOC_PATH if shown and web.REDOC_ENABLED is not False else None,
+    }
+
+
+def _shows_tracebacks(settings: BaseAppSettings) -> bool:
+    server: ServerSettings = section(settings, ServerSettings)
+    if server.SERVER_DEBUG and not settings.ENVIRONMENT.is_development:
+        raise ValueError(
+            f"SERVER_DEBUG shows tracebacks to callers and is refused with"
+            f" ENVIRONMENT={settings.ENVIRONMENT.value}"
+        )
+    return server.SERVER_DEBUG
+
+
+def _health_router(
+    web: WebSettings,
+    lifespan: Lifespan,
+    config: HealthConfig | None,
+    name: str | None,
+    version: str | None,
+) -> APIRouter:
+    resources = lifespan.lifecycle.named_resources
+    return make_health_router(
+        checks={name: resource.health_check for name, resource in resources.items()},
+        prefix=web.HEALTH_PREFIX,
+        service=name,
+        version=version,
+        config=config,
+        ready=lifespan.readiness,
+    )
+
+
+def _layers(settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
+    """The layers outside the error boundary, outermost first; one that has no work is left out."""
+    layers: list[Middleware | None] = [
+        Middleware(
+            TrustedProxyMiddleware,
+            trusted_proxies=web.TRUSTED_PROXIES,
+            header=web.FORWARDED_HEADER,
+        )
+        if web.TRUSTED_PROXIES
+        else None,
+        Middleware(
+            EnvelopeMiddleware,
+            security_headers=_security_headers(web),
+            hsts_max_age_seconds=web.HSTS_MAX_AGE_SECONDS,
+            hsts_include_subdomains=web.HSTS_INCLUDE_SUBDOMAINS,
+            docs_paths=(DOCS_PATH, REDOC_PATH),
+            timing_header=web.TIMING_HEADER,
+            access_log=web.ACCESS_LOG_ENABLED,
+        ),
+        cors_layer(settings) if isinstance(settings, CORSSettings) else None,
+        Middleware(TrustedHostMiddleware, allowed_hosts=web.TRUSTED_HOSTS)
+        if "*" not in web.TRUSTED_HOSTS
+        else None,
+        Middleware(
+            BodySizeLimitMiddleware,
+            max_bytes=web.REQUEST_BODY_MAX_BYTES,
+            exclude_paths=tuple(web.REQUEST_BODY_UNLIMITED_PATHS),
+        ),
+    ]
+    return [layer for layer in layers if layer is not None]
+
+
+def _security_headers(web: WebSettings) -> dict[str, str]:
+    return {
+        **DEFAULT_SECURITY_HEADERS,
+        "X-Frame-Options": web.FRAME_OPTIONS,
+        "Referrer-Policy": web.REFERRER_POLICY,
+        "Permissions-Policy": web.PERMISSIONS_POLICY,
+        "Content-Security-Policy": web.CONTENT_SECURITY_POLICY,
+    }
+
+
+def _catch_everything(app: FastAPI) -> None:
+    """Put the error boundary in the place of Starlette's ``ServerErrorMiddleware``."""
+    build = app.build_middleware_stack
+
+    def build_with_boundary() -> ASGIApp:
+        stack = build()
+        if isinstance(stack, ServerErrorMiddleware):
+            return ErrorBoundaryMiddleware(stack.app, handler=stack.handler)
+        return ErrorBoundaryMiddleware(stack)
+
+    app.build_middleware_stack = build_with_boundary  # type: ignore[method-assign]

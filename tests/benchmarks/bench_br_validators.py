@@ -1,0 +1,208 @@
+"""tijolo.br_validators against the five libraries that validate the same numbers.
+
+A row counts a peer only where it answers right for every sample of the row and, in the rows of
+invalid numbers, where it accepts the valid numbers of the same spelling: a library that refuses
+every masked number has done no work on a masked invalid one. The title names those left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import cycle, islice
+from random import Random
+from time import thread_time
+from typing import Annotated
+
+import brutils
+import pycpfcnpj.cnpj
+import pycpfcnpj.cpf
+import pycpfcnpj.cpfcnpj
+import tijolo.br_validators as br
+import validate_docbr
+from erpbrasil.base.fiscal import cnpj_cpf as erpbrasil
+from pydantic import AfterValidator, BaseModel, TypeAdapter
+from stdnum.br import cnpj as stdnum_cnpj
+from stdnum.br import cpf as stdnum_cpf
+
+from tests.benchmarks.harness import Contender, Group, Operation
+
+Check = Callable[[str], object]
+
+SIX_TIMES = 1 / 6
+SAMPLES = 500
+
+CPF_PEERS: dict[str, Check] = {
+    "brutils": brutils.is_valid_cpf,
+    "validate-docbr": validate_docbr.CPF().validate,
+    "python-stdnum": stdnum_cpf.is_valid,
+    "pycpfcnpj": pycpfcnpj.cpf.validate,
+    "erpbrasil.base": erpbrasil.validar_cpf,
+}
+CNPJ_PEERS: dict[str, Check] = {
+    "brutils": brutils.is_valid_cnpj,
+    "validate-docbr": validate_docbr.CNPJ().validate,
+    "python-stdnum": stdnum_cnpj.is_valid,
+    "pycpfcnpj": pycpfcnpj.cnpj.validate,
+    "erpbrasil.base": erpbrasil.validar_cnpj,
+}
+EITHER_PEERS: dict[str, Check] = {
+    "pycpfcnpj": pycpfcnpj.cpfcnpj.validate,
+    "erpbrasil.base": erpbrasil.validar,
+}
+
+
+def groups() -> list[Group]:
+    """Every spelling of CPF and CNPJ, valid and not; then phone, CEP and Pydantic fields."""
+    return [
+        *rows("CPF", br.is_valid_cpf, CPF_PEERS, br.generate_cpf),
+        *rows("CNPJ numeric", br.is_valid_cnpj, CNPJ_PEERS, br.generate_cnpj),
+        *rows("CNPJ alphanumeric", br.is_valid_cnpj, CNPJ_PEERS, alphanumeric),
+        *rows("CPF or CNPJ", br.is_valid_cpf_cnpj, EITHER_PEERS, br.generate_cpf_cnpj),
+        *plain_rows(),
+        *pydantic_rows(),
+    ]
+
+
+def alphanumeric(*, masked: bool, random: Random) -> str:
+    """A CNPJ with letters."""
+    return br.generate_cnpj(alphanumeric=True, masked=masked, random=random)
+
+
+def rows(
+    kind: str, subject: Check, peers: dict[str, Check], generate: Callable[..., str]
+) -> Iterable[Group]:
+    """Raw and masked, valid and with a wrong check digit."""
+    random = Random(20260701)
+    for spelling, masked in (("raw", False), ("masked", True)):
+        valid = [generate(masked=masked, random=random) for _ in range(SAMPLES)]
+        invalid = [number[:-1] + str((int(number[-1]) + 5) % 10) for number in valid]
+        able = {n: check for n, check in peers.items() if all(map(check, valid))}
+        yield row(f"{kind}, {spelling}, valid", subject, able, valid, left_out(peers, able))
+        right = {n: check for n, check in able.items() if not any(map(check, invalid))}
+        yield row(f"{kind}, {spelling}, invalid", subject, right, invalid, left_out(peers, right))
+
+
+def left_out(peers: dict[str, Check], counted: dict[str, Check]) -> str:
+    """What the title says of peers that answer wrong."""
+    names = sorted(set(peers) - set(counted))
+    return f" (wrong, not counted: {', '.join(names)})" if names else ""
+
+
+def row(
+    title: str, subject: Check, peers: dict[str, Check], samples: list[str], note: str
+) -> Group:
+    """One interleaved group; the baseline is the fastest peer."""
+    contenders = [Contender(name=n, run=over(f, samples), role="peer") for n, f in peers.items()]
+    ours = Contender(name="tijolo.br_validators", run=over(subject, samples), goal=SIX_TIMES)
+    return Group(row="B1", title=title + note, contenders=[*contenders, ours], clock=thread_time)
+
+
+def over(check: Check, samples: list[str]) -> Operation:
+    """Call ``check`` on the samples in turn."""
+
+    def run(count: int) -> None:
+        for sample in islice(cycle(samples), count):
+            check(sample)
+
+    return run
+
+
+def plain_rows() -> Iterable[Group]:
+    """Phone and CEP: no check digits; brutils looks at the characters, and only in raw numbers."""
+    random = Random(749)
+    phones = [br.generate_phone_br(random=random) for _ in range(SAMPLES)]
+    ceps = [br.generate_cep(random=random) for _ in range(SAMPLES)]
+    for title, ours, peer, samples in (
+        ("phone, raw, valid", br.is_valid_phone_br, brutils.is_valid_phone, phones),
+        (
+            "CEP, raw, valid (the peer: len and isdigit)",
+            br.is_valid_cep,
+            brutils.is_valid_cep,
+            ceps,
+        ),
+    ):
+        contenders = [
+            Contender(name="brutils", run=over(peer, samples), role="peer"),
+            Contender(name="tijolo.br_validators", run=over(ours, samples)),
+        ]
+        yield Group(row="B1", title=title, contenders=contenders, clock=thread_time)
+
+
+def pydantic_rows() -> Iterable[Group]:
+    """A type of ours against ``str``, alone and as the field of a model."""
+    random = Random(2229)
+    values = {
+        "CPF raw": (br.CPF, [br.generate_cpf(random=random) for _ in range(SAMPLES)]),
+        "CPF masked": (
+            br.CPF,
+            [br.generate_cpf(masked=True, random=random) for _ in range(SAMPLES)],
+        ),
+        "CNPJ numeric raw": (br.CNPJ, [br.generate_cnpj(random=random) for _ in range(SAMPLES)]),
+        "CNPJ alphanumeric raw": (
+            br.CNPJ,
+            [alphanumeric(masked=False, random=random) for _ in range(SAMPLES)],
+        ),
+    }
+    raw = values["CPF raw"][1]
+    docbr = Annotated[
+        str, AfterValidator(lambda value: _accepted(CPF_PEERS["validate-docbr"], value))
+    ]
+    types: dict[str, tuple[TypeAdapter[str], list[str]]] = {
+        "str": (TypeAdapter(str), raw),
+        "AfterValidator(validate-docbr) CPF raw": (TypeAdapter(docbr), raw),
+        **{name: (TypeAdapter(kind), samples) for name, (kind, samples) in values.items()},
+    }
+    yield Group(
+        row="B1",
+        title="Pydantic model of one field, from JSON",
+        contenders=_models(raw),
+        clock=thread_time,
+    )
+    yield Group(
+        row="B1",
+        title="Pydantic TypeAdapter.validate_python",
+        contenders=[
+            _typed(n, over(kind.validate_python, some), goal=12)
+            for n, (kind, some) in types.items()
+        ],
+        clock=thread_time,
+    )
+    yield Group(
+        row="B1",
+        title="the same without TypeAdapter's own Python: the Rust validator alone",
+        contenders=[
+            _typed(n, over(kind.validator.validate_python, some))
+            for n, (kind, some) in types.items()
+        ],
+        clock=thread_time,
+    )
+
+
+def _typed(name: str, run: Operation, goal: float | None = None) -> Contender:
+    if name == "str":
+        return Contender(name=name, run=run, role="baseline")
+    if name.startswith("AfterValidator"):
+        return Contender(name=name, run=run, role="peer")
+    return Contender(name=name, run=run, goal=goal)
+
+
+def _accepted(check: Check, value: str) -> str:
+    if not check(value):
+        raise ValueError
+    return value
+
+
+class _Plain(BaseModel):
+    number: str
+
+
+class _Checked(BaseModel):
+    number: br.CPF
+
+
+def _models(samples: list[str]) -> list[Contender]:
+    bodies = [f'{{"number":"{sample}"}}' for sample in samples]
+    return [
+        Contender(name="str", run=over(_Plain.model_validate_json, bodies), role="baseline"),
+        Contender(name="CPF", run=over(_Checked.model_validate_json, bodies), goal=12),
+    ]
