@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import subprocess
 import sys
 import traceback
@@ -21,7 +20,6 @@ from tijolo.core import (
     ConflictException,
     Environment,
     NotFoundException,
-    ServiceUnavailableException,
 )
 from tijolo.core.testing import assert_settings_read
 from tijolo.db import (
@@ -31,7 +29,6 @@ from tijolo.db import (
     BaseService,
     DatabaseManager,
     DatabaseSettings,
-    wait_for_database,
 )
 from tijolo.db.testing import (
     count_queries,
@@ -59,7 +56,6 @@ PUBLIC = [
     "InvalidCursorException",
     "InvalidFilterError",
     "InvalidPageError",
-    "MigrationState",
     "NAMING_CONVENTION",
     "Page",
     "ProcessRevisionDirectives",
@@ -289,39 +285,6 @@ def test_a_cursor_secret_is_needed_outside_development():
     assert two.load(one.dump(position, b"q"), b"q", 1) == position
     assert CursorSigner(environment=Environment.TEST).dump(position, b"")
     assert "stu" not in repr(one)
-
-
-async def test_waiting_ends(caplog):
-    naps = []
-
-    async def nap(seconds):
-        naps.append(seconds)
-
-    down = AsyncDatabaseManager("postgresql://user:hush@127.0.0.1:1/none")
-    with pytest.raises(ServiceUnavailableException, match="did not answer") as caught:
-        await wait_for_database(down, timeout=0.2, interval=0.1, sleep=nap)
-    assert set(naps) == {0.1}
-    assert "hush" not in str(caught.value)
-    up = AsyncDatabaseManager("sqlite://")
-    assert await wait_for_database(up) == 1
-
-
-@pytest.mark.parametrize(
-    ("url", "status"),
-    [("sqlite:///x.db", 0), ("postgresql://u:hush@127.0.0.1:1/none", 3), ("nonsense", 1)],
-)
-def test_prestart_tells_by_its_status(tmp_path, url, status):
-    done = subprocess.run(
-        [sys.executable, "-m", "tijolo.db", "prestart", "--timeout", "0"],
-        cwd=tmp_path,
-        env={**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "test"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == status, done.stderr
-    assert "hush" not in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_the_synchronous_twin(db_url, shop, backend):
