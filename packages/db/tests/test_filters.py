@@ -59,7 +59,6 @@ TABLE = [
     ({"stock": [1, 2]}, ["Teapot", "tea"]),
     ({"stock": (1, 4)}, ["cup", "tea"]),
     ({"stock": {2}}, ["Teapot"]),
-    ({"stock": (n for n in (3, 4))}, None),
     ({"stock": []}, []),
     ({"stock__in": []}, []),
     ({"stock__not_in": []}, ["50%_off\\", "Teapot", "cup", "tea"]),
@@ -87,8 +86,6 @@ TABLE = [
 
 @pytest.mark.parametrize(("filters", "expected"), TABLE)
 async def test_a_filter_finds(names, filters, expected):
-    if expected is None:
-        pytest.skip("a generator is consumed once; see the next test")
     assert await names(filters) == expected
 
 
