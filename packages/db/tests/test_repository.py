@@ -96,3 +96,13 @@ async def test_missing_row_is_the_configured_error(db, repository, shop):
         with pytest.raises(Gone):
             await repo.get_by_id("not-a-uuid")
         assert await repo.get_or_none({"name": "none"}) is None
+
+
+async def test_new_rows_may_name_parents_that_the_session_holds(db, repository, shop):
+    async with db.transaction() as session:
+        customer = await repository(session, shop.Customer).add(shop.Customer(email="a@x"))
+        orders = repository(session, shop.Order)
+        one = await orders.add(shop.Order(customer=customer))
+        await orders.add_all([shop.Order(customer=customer) for _ in range(3)])
+        assert one.customer is customer
+        assert await orders.count({"customer_id": customer.id}) == 4

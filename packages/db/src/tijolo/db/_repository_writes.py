@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, and_, delete, inspect, or_, update
-from sqlalchemy.orm import InstanceState
+from sqlalchemy.orm import InstanceState, RelationshipDirection
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.base import NO_VALUE
 
@@ -18,6 +18,7 @@ from tijolo.db._mapping import (
     column_names,
     mapper_of,
     primary_key_names,
+    remember,
     suggestion,
 )
 from tijolo.db._repository_core import ModelT
@@ -41,9 +42,11 @@ class Writes(Reads[ModelT]):
             ConflictException: It clashes with what is stored; ``details["fields"]`` says where.
         """
         self._own([model])
-        async with self._writing(self.messages.create_conflict):
-            self.session.add(model)
-            await self.session.flush()
+        with parked([model]) as restore:
+            async with self._writing(self.messages.create_conflict):
+                restore()
+                self.session.add(model)
+                await self.session.flush()
         await self._refresh([model], refresh)
         return model
 
@@ -53,9 +56,11 @@ class Writes(Reads[ModelT]):
         """Insert all of ``models`` or none."""
         wanted = builtins.list(models)
         self._own(wanted)
-        async with self._writing(self.messages.bulk_create_conflict):
-            self.session.add_all(wanted)
-            await self.session.flush()
+        with parked(wanted) as restore:
+            async with self._writing(self.messages.bulk_create_conflict):
+                restore()
+                self.session.add_all(wanted)
+                await self.session.flush()
         await self._refresh(wanted, refresh)
         return wanted
 
@@ -264,6 +269,42 @@ class Writes(Reads[ModelT]):
                 f"{self.model.__name__} has no soft deletion: add SoftDeleteMixin, or use"
                 " update() to switch is_active"
             )
+
+
+@remember
+def parents(model: type[Any]) -> tuple[str, ...]:
+    """The many-to-one relationships of ``model`` that the other side knows about."""
+    return tuple(
+        relationship.key
+        for relationship in mapper_of(model).relationships
+        if relationship.direction is RelationshipDirection.MANYTOONE
+        and (relationship.back_populates or relationship.backref)
+    )
+
+
+@contextmanager
+def parked(models: Iterable[Any]) -> Generator[Callable[[], None], None, None]:
+    """Take new ``models`` off their parents until the savepoint stands; it flushes the parents.
+
+    They would meet children there that are not in the session yet, and SQLAlchemy warns.
+    """
+    taken: builtins.list[tuple[Any, str, Any]] = []
+    for model in models:
+        state = cast("InstanceState[Any]", inspect(model))
+        for name in parents(type(model)) if state.transient else ():
+            if (parent := state.dict.get(name)) is not None:
+                taken.append((model, name, parent))
+                setattr(model, name, None)
+
+    def restore() -> None:
+        for model, name, parent in taken:
+            setattr(model, name, parent)
+        taken.clear()
+
+    try:
+        yield restore
+    finally:
+        restore()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -190,7 +190,7 @@ class AsyncDatabaseManager:
         return self._factory()()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self) -> AsyncGenerator[AsyncSession, None]:
         """A unit of work: commits when the block ends, rolls back when it raises.
 
         On SQLite it takes the write lock at its first statement, so that it waits for another
@@ -200,13 +200,13 @@ class AsyncDatabaseManager:
             yield session
 
     @asynccontextmanager
-    async def get_session_context(self) -> AsyncIterator[AsyncSession]:
+    async def get_session_context(self) -> AsyncGenerator[AsyncSession, None]:
         """The contract's name for ``transaction()``."""
         async with self.transaction() as session:
             yield session
 
     @asynccontextmanager
-    async def read_only(self) -> AsyncIterator[AsyncSession]:
+    async def read_only(self) -> AsyncGenerator[AsyncSession, None]:
         """A session in a READ ONLY transaction: the database refuses every write."""
         async with boundary(self._factory(read_only=True)()) as session:
             yield session
