@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
 from sqlalchemy.sql import ClauseElement
 
+from tijolo.db._mapping import is_a
 from tijolo.db.ordering import OrderKey
 
 
@@ -69,13 +70,13 @@ def shape(model: type[Any], keys: Sequence[OrderKey], filters: Any, extra: str =
 
 def _text(value: Any) -> str:
     """``value`` written so that equal filters read equal, in every process."""
-    if isinstance(value, Mapping):
+    if is_a(value, Mapping):
         return "{" + ",".join(sorted(f"{key!r}={_text(item)}" for key, item in value.items())) + "}"
-    if isinstance(value, (set, frozenset)):
+    if is_a(value, set, frozenset):
         return "{" + ",".join(sorted(_text(item) for item in value)) + "}"
-    if isinstance(value, (list, tuple)):
+    if is_a(value, list, tuple):
         return "[" + ",".join(_text(item) for item in value) + "]"
-    if isinstance(value, ClauseElement):
+    if is_a(value, ClauseElement):
         compiled = value.compile()
-        return f"{compiled} {_text(list((compiled.params or {}).values()))}"
+        return f"{compiled} {_text([*(compiled.params or {}).values()])}"
     return f"{type(value).__name__}:{value!r}"

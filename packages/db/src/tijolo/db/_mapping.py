@@ -37,10 +37,10 @@ def column_names(model: type[Any]) -> tuple[str, ...]:
 @remember
 def table_of(model: type[Any]) -> Table:
     """The table that rows of ``model`` are written to; joined inheritance has more than one."""
-    table = mapper_of(model).local_table
-    if not isinstance(table, Table) or len(mapper_of(model).tables) > 1:
+    table: Any = mapper_of(model).local_table
+    if not is_a(table, Table) or len(mapper_of(model).tables) > 1:
         raise TypeError(f"{model.__name__} is not mapped to one table")
-    return table
+    return cast("Table", table)
 
 
 @remember
@@ -84,3 +84,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?``, or nothing when nothing is near."""
     near = difflib.get_close_matches(name, sorted(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def is_a(value: Any, *kinds: type) -> bool:
+    """``isinstance`` that leaves the static type alone: of ``Any`` it would make ``list[?]``."""
+    return isinstance(value, kinds)

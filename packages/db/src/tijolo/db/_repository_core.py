@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -144,7 +144,9 @@ class RepositoryCore(Generic[ModelT]):
         return self.not_found_exception(self.messages.not_found)
 
     @asynccontextmanager
-    async def _writing(self, message: str, *, always_undo: bool = False) -> AsyncIterator[None]:
+    async def _writing(
+        self, message: str, *, always_undo: bool = False
+    ) -> AsyncGenerator[None, None]:
         """Undo what the block wrote, and nothing else, when it fails; a clash becomes a 409.
 
         A savepoint costs two round trips. A transaction that has not begun has nothing to lose,

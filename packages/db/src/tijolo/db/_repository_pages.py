@@ -130,7 +130,7 @@ class Pages(Reads[ModelT]):
         keys = self._primary_key()
         inner = rows.with_only_columns(*keys, maintain_column_froms=True)
         wanted = inner.order_by(*order).limit(limit).offset(offset).subquery()
-        on = [
+        on: builtins.list[Any] = [
             key == wanted.c[column.name]
             for key, column in zip(keys, mapper_of(self.model).primary_key, strict=True)
         ]

@@ -12,6 +12,7 @@ from tijolo.db._mapping import (
     attribute_of,
     column_names,
     column_of,
+    is_a,
     is_sensitive,
     primary_key_names,
     remember,
@@ -102,7 +103,7 @@ class Reads(RepositoryCore[ModelT]):
             options["execution_options"] = {INCLUDE_DELETED: True}
         key = self._key(id)
         if load is not None:  # get() would not load relationships of a row it already holds
-            values = key if isinstance(key, tuple) else (key,)
+            values = self._key_values(key)
             wanted = [
                 column == value for column, value in zip(self._primary_key(), values, strict=True)
             ]
@@ -123,6 +124,9 @@ class Reads(RepositoryCore[ModelT]):
             except ValueError:
                 raise self._not_found() from None
         return id
+
+    def _key_values(self, key: Any) -> tuple[Any, ...]:
+        return key if is_a(key, tuple) else (key,)
 
     async def exists(self, filters: Filters) -> bool:
         """Whether a row matches; ``SELECT 1 ... LIMIT 1``."""
@@ -226,7 +230,7 @@ class Reads(RepositoryCore[ModelT]):
         """
         statement = row_by_key_statement(self.model, self._columns(columns))
         key = self._key(id)
-        values = key if isinstance(key, tuple) else (key,)
+        values = self._key_values(key)
         parameters = {f"pk_{position}": value for position, value in enumerate(values)}
         row: Row[Any] | None = (await self.session.execute(statement, parameters)).first()
         if row is None:

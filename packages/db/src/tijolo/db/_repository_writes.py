@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -310,7 +310,7 @@ def parked(models: Iterable[Any]) -> Generator[Callable[[], None], None, None]:
 @contextmanager
 def held_back(
     models: Iterable[Any],
-) -> Iterator[builtins.list[tuple[Any, dict[str, Any]]]]:
+) -> Generator[builtins.list[tuple[Any, dict[str, Any]]], None, None]:
     """Take the pending column changes off ``models``; those still listed at the end come back."""
     changes = [(model, _take_changes(model)) for model in models]
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,7 +18,7 @@ _logger = logging.getLogger("tijolo.db")
 
 
 @asynccontextmanager
-async def boundary(session: AsyncSession) -> AsyncIterator[AsyncSession]:
+async def boundary(session: AsyncSession) -> AsyncGenerator[AsyncSession, None]:
     """Commit ``session`` when the block ends well, roll it back when it raises, then close it.
 
     Database errors leave as :class:`~tijolo.core.AppException`; a COMMIT that fails is a 5xx.

@@ -27,6 +27,7 @@ from tijolo.db._mapping import (
     attribute_of,
     column_names,
     column_of,
+    is_a,
     mapper_of,
     queryable_names,
     suggestion,
@@ -120,7 +121,7 @@ def _condition(
     target = column_of(model, name)
     if core:
         column = target
-    if operator == "eq" and _is_many(value) and not isinstance(target.type, (ARRAY, JSON)):
+    if operator == "eq" and _is_many(value) and not is_a(target.type, ARRAY, JSON):
         operator = "in"
     try:
         if is_instant(target.type) and _has_dates(value):
@@ -232,7 +233,7 @@ def _is_day(value: Any) -> bool:
 
 
 def _has_dates(value: Any) -> bool:
-    return _is_day(value) or (isinstance(value, (list, tuple)) and any(map(_is_day, value)))
+    return _is_day(value) or (is_a(value, list, tuple) and any(map(_is_day, value)))
 
 
 def _by_day(column: Any, operator: str, value: Any, timezone: tzinfo, target: Any) -> Condition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -59,7 +59,7 @@ async def run_hooks(session: AsyncSession, *, committed: bool) -> None:
 
 
 @asynccontextmanager
-async def savepoint(session: AsyncSession) -> AsyncIterator[AsyncSession]:
+async def savepoint(session: AsyncSession) -> AsyncGenerator[AsyncSession, None]:
     """Undo what happens inside, and nothing else, when the block raises."""
     registered = len(session.info.get(_COMMIT, ()))
     try:

@@ -16,6 +16,7 @@ from tijolo.db._mapping import (
     attribute_of,
     column_names,
     column_of,
+    is_a,
     mapper_of,
     primary_key_names,
     queryable_names,
@@ -90,7 +91,7 @@ def parse_order(
     Raises:
         UnknownOrderError: A name that is not in ``orderable`` (also a ``ValueError``).
     """
-    items: Sequence[Any] = order_by if isinstance(order_by, (list, tuple)) else [order_by]
+    items: Sequence[Any] = order_by if is_a(order_by, list, tuple) else [order_by]
     return [_key(model, item, ascending=ascending, orderable=orderable) for item in items]
 
 
@@ -131,10 +132,11 @@ def _of_name(model: type[Any], name: str, *, descending: bool) -> OrderKey:
     return OrderKey(attribute_of(model, name), name, descending, descending, nullable)
 
 
-def _unwrap(item: Any, descending: bool) -> tuple[Any, bool, bool | None]:
+def _unwrap(given: Any, descending: bool) -> tuple[Any, bool, bool | None]:
     """Take ``.desc()`` and ``.nulls_last()`` off an expression."""
+    item: Any = given
     nulls_first: bool | None = None
-    while isinstance(item, UnaryExpression):
+    while is_a(item, UnaryExpression):
         if item.modifier is operators.desc_op:
             descending = True
         elif item.modifier is operators.asc_op:
@@ -146,7 +148,7 @@ def _unwrap(item: Any, descending: bool) -> tuple[Any, bool, bool | None]:
         else:
             break
         item = item.element
-    if not isinstance(item, (ColumnElement, InstrumentedAttribute)):
+    if not is_a(item, ColumnElement, InstrumentedAttribute):
         raise TypeError(f"order_by takes names and SQLAlchemy expressions, got {item!r}")
     return item, descending, nulls_first
 

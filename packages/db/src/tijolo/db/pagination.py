@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Literal, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 from tijolo.core import ValidationException
 
@@ -95,7 +95,7 @@ def check_limit(limit: int, max_limit: int) -> None:
     _within("limit", limit, max_limit)
 
 
-def _within(field: str, value: int, most: int) -> None:
+def _within(field: str, value: Any, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise InvalidPageError(
             f"{field} must be between 1 and {most}", details={"field": field, "maximum": most}

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tijolo.core import AppException, NotFoundException
-from tijolo.db._mapping import mapper_of
+from tijolo.db._mapping import is_a, mapper_of
 from tijolo.db._repository_bulk import Bulk
 from tijolo.db._repository_core import Messages, ModelT
 from tijolo.db._repository_pages import Pages
@@ -89,12 +89,13 @@ def build(model: type[ModelT], data: dict[str, Any]) -> ModelT:
     """An object of ``model``, with related objects for nested mappings and lists of them."""
     relationships = mapper_of(model).relationships
     values: dict[str, Any] = {}
+    value: Any
     for name, value in data.items():
         if name in relationships:
             related = relationships[name].mapper.class_
-            if isinstance(value, dict):
+            if is_a(value, dict):
                 value = build(related, value)
-            elif isinstance(value, (list, tuple)):
-                value = [build(related, v) if isinstance(v, dict) else v for v in value]
+            elif is_a(value, list, tuple):
+                value = [build(related, v) if is_a(v, dict) else v for v in value]
         values[name] = value
     return model(**values)

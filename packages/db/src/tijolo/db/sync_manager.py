@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -141,7 +141,7 @@ class DatabaseManager:
         return factory()
 
     @contextmanager
-    def transaction(self) -> Iterator[SoftDeleteSession]:
+    def transaction(self) -> Generator[SoftDeleteSession, None, None]:
         """A unit of work: commits when the block ends, rolls back when it raises."""
         with self.get_session(immediate=True) as session:
             try:
@@ -161,7 +161,7 @@ class DatabaseManager:
                 raise found from (exc if self._options.debug else summary(exc))
 
     @contextmanager
-    def read_only(self) -> Iterator[SoftDeleteSession]:
+    def read_only(self) -> Generator[SoftDeleteSession, None, None]:
         """A session in a READ ONLY transaction: the database refuses every write."""
         with self.get_session(read_only=True) as session:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,7 +62,7 @@ async def test_database(
     database_url: str = MEMORY_URL,  # noqa: PT028 - a contract's name, not a test
     *,
     metadata: MetaData | None = None,  # noqa: PT028
-) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+) -> AsyncGenerator[async_sessionmaker[AsyncSession], None]:
     """A database with its tables, as a session factory; the tables are dropped at the end."""
     engine = create_test_engine(database_url)
     try:
@@ -78,14 +78,14 @@ async def test_session(
     database_url: str = MEMORY_URL,  # noqa: PT028 - a contract's name, not a test
     *,
     metadata: MetaData | None = None,  # noqa: PT028
-) -> AsyncIterator[AsyncSession]:
+) -> AsyncGenerator[AsyncSession, None]:
     """One session on a :func:`test_database`."""
     async with test_database(database_url, metadata=metadata) as factory, factory() as session:
         yield session
 
 
 @asynccontextmanager
-async def rolled_back_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+async def rolled_back_session(engine: AsyncEngine) -> AsyncGenerator[AsyncSession, None]:
     """A session whose commits are savepoints: at the end nothing of it is left.
 
     Override ``db.session_dependency`` with a function that returns it, and a test of the whole
@@ -125,7 +125,7 @@ class QueryCount:
 @contextmanager
 def count_queries(
     engine: AsyncEngine | Engine, *, at_most: int | None = None
-) -> Iterator[QueryCount]:
+) -> Generator[QueryCount, None, None]:
     """Count what the block sends to the database, BEGIN and COMMIT aside.
 
     Args:
