@@ -11,6 +11,7 @@ _enforce(_COMPAT, __version__)
 from typing import TYPE_CHECKING
 
 from tijolo.db._repository_core import ForUpdate
+from tijolo.db.controller import BaseController
 from tijolo.db.cursors import InvalidCursorException
 from tijolo.db.errors import (
     DatabaseFailure,
@@ -27,6 +28,7 @@ from tijolo.db.model import NAMING_CONVENTION, BaseModel
 from tijolo.db.ordering import UnknownOrderError
 from tijolo.db.pagination import CountPolicy, CursorPage, InvalidPageError, Page
 from tijolo.db.repository import BaseRepository
+from tijolo.db.service import BaseService
 from tijolo.db.settings import DatabaseSettings
 from tijolo.db.soft_delete import SoftDeleteMixin, unique_when_alive
 from tijolo.db.sync_manager import DatabaseManager
@@ -49,8 +51,10 @@ __all__ = [
     "AlembicHelper",
     "AsyncDatabaseManager",
     "AuditMixin",
+    "BaseController",
     "BaseModel",
     "BaseRepository",
+    "BaseService",
     "CountPolicy",
     "CursorPage",
     "DatabaseFailure",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from typing import cast as cast_type
 
 from sqlalchemy import Column, Table, bindparam, cast, func, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -166,9 +165,9 @@ def _assignments(model: type[Any], updated: Sequence[str], incoming: Any) -> dic
         found[version.name] = table.c[version.name] + 1
     for name in column_names(model):
         column = column_of(model, name)
-        if column.onupdate is not None and column.name not in found:
-            arg: Any = cast_type("Any", column.onupdate).arg
-            found[column.name] = arg(None) if callable(arg) else arg
+        moves = column.onupdate is not None and column.default is not None
+        if moves and column.name not in found:
+            found[column.name] = incoming[column.name]  # the row's default, made now
     # an UPDATE must set something; a key to itself changes nothing
     return found or {c.name: table.c[c.name] for c in mapper_of(model).primary_key}
 

@@ -11,7 +11,6 @@ from sqlalchemy import Column, Table, inspect
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
 
-
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 

@@ -38,7 +38,7 @@ class EngineOptions:
     engine_kwargs: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
-        if self.pgbouncer and self.poolclass is not None and self.uses_queue_pool:
+        if self.pgbouncer and self.poolclass and issubclass(self.poolclass, QueuePool):
             raise ValueError(
                 "pgbouncer=True pools connections outside; drop poolclass or give NullPool"
             )

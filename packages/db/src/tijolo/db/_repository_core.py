@@ -84,9 +84,8 @@ class RepositoryCore(Generic[ModelT]):
 
     def _setup(self, orderable: Iterable[str] | None, filterable: Iterable[str] | None) -> None:
         honour_soft_delete(self.session.sync_session)
-        self._orderable = self._public("orderable", orderable)
-        if self._orderable is None:
-            self._orderable = default_orderable(self.model)
+        named = self._public("orderable", orderable) or frozenset()
+        self._orderable = default_orderable(self.model) | named
         self._filterable = self._public("filterable", filterable)
 
     def _public(self, what: str, names: Iterable[str] | None) -> frozenset[str] | None:
@@ -135,9 +134,7 @@ class RepositoryCore(Generic[ModelT]):
         return [loader(self.model, item) for item in load]
 
     def _order(self, order_by: OrderBy, *, ascending: bool) -> list[OrderKey]:
-        return parse_order(
-            self.model, order_by, ascending=ascending, orderable=self._orderable or ()
-        )
+        return parse_order(self.model, order_by, ascending=ascending, orderable=self._orderable)
 
     def _order_clauses(self, keys: Iterable[OrderKey]) -> list[ColumnElement[Any]]:
         dialect = self._dialect

@@ -98,12 +98,18 @@ class Reads(RepositoryCore[ModelT]):
             options["with_for_update"] = (
                 for_update.arguments() if isinstance(for_update, ForUpdate) else True
             )
-        if load is not None:
-            options["options"] = self._loaders(load)
-            options["populate_existing"] = True
         if include_deleted:
             options["execution_options"] = {INCLUDE_DELETED: True}
-        found = await self.session.get(self.model, self._key(id), **options)
+        key = self._key(id)
+        if load is not None:  # get() would not load relationships of a row it already holds
+            values = key if isinstance(key, tuple) else (key,)
+            wanted = [
+                column == value for column, value in zip(self._primary_key(), values, strict=True)
+            ]
+            return await self.get_or_none(
+                wanted, for_update, load=load, include_deleted=include_deleted
+            )
+        found = await self.session.get(self.model, key, **options)
         # what the session already holds is not queried again
         if found is not None and not include_deleted and getattr(found, "deleted_at", None):
             return None

@@ -22,9 +22,9 @@ class BaseRepository(Pages[ModelT], Bulk[ModelT]):
     It flushes and never commits: the boundary that made the session does. A write that clashes
     undoes itself alone and raises ``ConflictException``; what else the session did stays.
 
-    Class attributes that a subclass may set: ``orderable`` and ``filterable`` (the names that
-    requests may order and filter by; by default the key and the stamps, and every public
-    column), ``timezone`` (of a ``date`` in a filter), ``max_page_size``, ``max_limit``, and
+    Class attributes that a subclass may set: ``orderable`` (the names that requests may order by
+    besides the key and the stamps), ``filterable`` (those that they may filter by; by default
+    every public column), ``timezone`` (of a ``date`` in a filter), ``max_page_size``, ``max_limit``, and
     ``savepoints`` (False saves two round trips per write where nobody catches conflicts).
 
     Args:

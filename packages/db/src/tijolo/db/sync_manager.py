@@ -181,7 +181,7 @@ class DatabaseManager:
         try:
             with engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
-        except Exception as exc:  # noqa: BLE001 - any reason is "no", and is logged
+        except Exception as exc:
             reason = exc.__cause__ if isinstance(exc, AppException) else summary(exc)
             _logger.warning("health check of %s failed: %s", self.db_url_safe, reason)
             return False
