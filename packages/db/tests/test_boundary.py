@@ -67,8 +67,10 @@ async def _insert_orphan(session, number):
 async def test_a_commit_that_fails_is_a_5xx_and_saves_nothing(deferred, spelling, kind):
     app, ran = FastAPI(), []
 
+    dependency = spellings(deferred)[spelling]
+
     @app.post("/")
-    async def create(tasks: BackgroundTasks, session: AsyncSession = spellings(deferred)[spelling]):
+    async def create(tasks: BackgroundTasks, session: AsyncSession = dependency):
         await _insert_orphan(session, 1)
         if kind == "background":
             tasks.add_task(ran.append, "background")
@@ -101,8 +103,10 @@ async def test_a_failed_commit_says_so_without_values(deferred):
 async def test_the_commit_precedes_the_response(db, shop, spelling):
     app, seen = FastAPI(), []
 
+    dependency = spellings(db)[spelling]
+
     @app.post("/")
-    async def create(tasks: BackgroundTasks, session: AsyncSession = spellings(db)[spelling]):
+    async def create(tasks: BackgroundTasks, session: AsyncSession = dependency):
         await BaseRepository(session, model=shop.Product).add(shop.Product(name="tea"))
 
         async def look():
@@ -139,10 +143,9 @@ async def test_the_commit_precedes_the_response(db, shop, spelling):
 
 async def test_a_handler_that_raises_rolls_back(db, shop):
     app, outcome = FastAPI(), []
-    Session = Annotated[AsyncSession, Depends(db.session_dependency)]
 
     @app.post("/{how}")
-    async def create(how: str, session: Session):
+    async def create(how: str, session: Annotated[AsyncSession, Depends(db.session_dependency)]):
         on_rollback(session, lambda: outcome.append("undone"))
         on_commit(session, lambda: outcome.append("done"))
         await BaseRepository(session, model=shop.Product).add(shop.Product(name="tea"))
@@ -241,7 +244,7 @@ async def test_a_savepoint_undoes_itself_and_its_hooks(db, shop):
         repo = BaseRepository(session, model=shop.Product)
         await repo.add(shop.Product(name="kept"))
         on_commit(session, lambda: done.append("outer"))
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError):  # noqa: PT012
             async with savepoint(session):
                 on_commit(session, lambda: done.append("inner"))
                 await repo.add(shop.Product(name="undone"))

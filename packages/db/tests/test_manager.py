@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import subprocess
 import sys
 import traceback
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
+from pydantic_settings import SettingsConfigDict
+from sqlalchemy import AsyncAdaptedQueuePool, text
 from sqlalchemy.pool import NullPool
 
 import tijolo.db
@@ -20,7 +20,6 @@ from tijolo.core import (
     ConflictException,
     Environment,
     NotFoundException,
-    ServiceUnavailableException,
 )
 from tijolo.core.testing import assert_settings_read
 from tijolo.db import (
@@ -30,7 +29,6 @@ from tijolo.db import (
     BaseService,
     DatabaseManager,
     DatabaseSettings,
-    wait_for_database,
 )
 from tijolo.db.testing import (
     count_queries,
@@ -58,7 +56,6 @@ PUBLIC = [
     "InvalidCursorException",
     "InvalidFilterError",
     "InvalidPageError",
-    "MigrationState",
     "NAMING_CONVENTION",
     "Page",
     "ProcessRevisionDirectives",
@@ -86,7 +83,7 @@ PUBLIC = [
 
 
 class Settings(DatabaseSettings, BaseAppSettings):
-    model_config = {"env_file": None}
+    model_config = SettingsConfigDict(env_file=None)
 
 
 def test_the_front_door_is_what_it_was():
@@ -134,8 +131,6 @@ async def test_d24_a_pool_without_a_size_gets_no_size(db_url):
             assert await session.scalar(text("SELECT 1")) == 1
         await db.disconnect()
     with pytest.raises(ValueError, match="pgbouncer"):
-        from sqlalchemy import AsyncAdaptedQueuePool
-
         AsyncDatabaseManager(db_url, poolclass=AsyncAdaptedQueuePool, pgbouncer=True)
 
 
@@ -292,39 +287,6 @@ def test_a_cursor_secret_is_needed_outside_development():
     assert "stu" not in repr(one)
 
 
-async def test_waiting_ends(caplog):
-    naps = []
-
-    async def nap(seconds):
-        naps.append(seconds)
-
-    down = AsyncDatabaseManager("postgresql://user:hush@127.0.0.1:1/none")
-    with pytest.raises(ServiceUnavailableException, match="did not answer") as caught:
-        await wait_for_database(down, timeout=0.2, interval=0.1, sleep=nap)
-    assert set(naps) == {0.1}
-    assert "hush" not in str(caught.value)
-    up = AsyncDatabaseManager("sqlite://")
-    assert await wait_for_database(up) == 1
-
-
-@pytest.mark.parametrize(
-    ("url", "status"),
-    [("sqlite:///x.db", 0), ("postgresql://u:hush@127.0.0.1:1/none", 3), ("nonsense", 1)],
-)
-def test_prestart_tells_by_its_status(tmp_path, url, status):
-    done = subprocess.run(
-        [sys.executable, "-m", "tijolo.db", "prestart", "--timeout", "0"],
-        cwd=tmp_path,
-        env={**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "test"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == status, done.stderr
-    assert "hush" not in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_the_synchronous_twin(db_url, shop, backend):
     db = DatabaseManager(db_url, environment="test", metadata=shop.metadata)
     db.connect()
@@ -412,9 +374,11 @@ async def test_a_rolled_back_session_leaves_nothing(db, shop):
 
 async def test_a_query_budget_lists_what_was_sent():
     engine = create_test_engine()
-    with pytest.raises(AssertionError, match=r"2 queries, at most 1 wanted:\n  SELECT 1"):
-        with count_queries(engine, at_most=1):
-            async with engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-                await connection.execute(text("SELECT 2"))
+    async with engine.connect() as connection:
+        with (  # noqa: PT012
+            pytest.raises(AssertionError, match=r"2 queries, at most 1 wanted:\n  SELECT 1"),
+            count_queries(engine, at_most=1),
+        ):
+            await connection.execute(text("SELECT 1"))
+            await connection.execute(text("SELECT 2"))
     await engine.dispose()

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import inspect, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import StatementError
 
 from tijolo.core import ConflictException, NotFoundException, PreconditionFailedException
@@ -56,7 +56,7 @@ async def test_d21_repr_of_an_expired_row_runs_no_query(db, shop):
     async with db.transaction() as session:
         product = await BaseRepository(session, model=shop.Product).add(shop.Product(name="x"))
         session.expire(product)
-        assert repr(product) == f"<Product {product.id!s}>" if False else "Product" in repr(product)
+        assert repr(product).startswith("<Product ")
         assert product.to_dict() == {}
 
 
@@ -97,8 +97,8 @@ async def test_instants_come_back_aware_to_the_microsecond(db, shop):
         assert product.released_at == there
         assert product.released_at.tzinfo is UTC
     async with db.transaction() as session:
+        session.add(shop.Product(name="y", released_at=datetime(2026, 1, 1)))  # noqa: DTZ001
         with pytest.raises(StatementError, match="naive"):
-            session.add(shop.Product(name="y", released_at=datetime(2026, 1, 1)))  # noqa: DTZ001
             await session.flush()
         await session.rollback()
 
@@ -255,11 +255,6 @@ async def test_d32_first_always_has_an_order(db, shop):
         assert "ORDER BY" in counted.statements[0]
         assert (await repo.first(order_by=shop.Product.name.desc())).name == "n8"
         assert await repo.first({"name": "none"}) is None
-
-
-def test_d34_a_functional_unique_index_is_plain_sqlalchemy(shop):
-    # users, with their case-insensitive e-mail, live in tijolo-auth
-    assert inspect(shop.Customer).columns["email"] is not None
 
 
 @given(st.integers(min_value=0, max_value=50))

@@ -47,7 +47,7 @@ async def test_d13_pages_over_equal_keys_show_each_row_once(db, repository, shop
     seen = [row.id for page in pages for row in page["items"]]
     assert len(seen) == len(set(seen)) == 40
     assert [page["total"] for page in pages] == [40] * 7
-    assert [page["pages"] for page in pages][0] == 6
+    assert {page["pages"] for page in pages} == {6}
     assert [page["has_more"] for page in pages] == [True] * 5 + [False] * 2
 
 

@@ -6,8 +6,10 @@ there are columns, and no limit on rows. The others get the driver's executemany
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
+from typing import cast as cast_type
 
 from sqlalchemy import Column, Table, bindparam, cast, func, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -18,6 +20,7 @@ from sqlalchemy.types import ARRAY as GENERIC_ARRAY
 from sqlalchemy.types import JSON
 
 from tijolo.db._mapping import column_names, column_of, mapper_of, table_of
+from tijolo.db._values import is_instant
 
 _CHUNK = 10_000
 _KEPT = ("created_at", "deleted_at")
@@ -41,30 +44,67 @@ def last_of_each(rows: Sequence[Record], key: Sequence[str]) -> list[Record]:
     return list(found.values())
 
 
-def prepare(
-    model: type[Any], rows: Sequence[Record]
-) -> list[tuple[list[Column[Any]], list[Record]]]:
-    """``rows`` by column name with the defaults filled in, grouped by what they name."""
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Rows that name the same columns, and where the values of the other columns come from."""
+
+    columns: Columns
+    rows: Sequence[Record]
+    given: Sequence[tuple[str, str]]
+    """Attribute and column of what the rows name."""
+    constants: Record
+    makers: Sequence[tuple[str, Callable[[Any], Any]]]
+
+    def records(self, start: int, stop: int) -> list[Record]:
+        """One mapping by column name for each of these rows."""
+        return [self._record(row) for row in self.rows[start:stop]]
+
+    def _record(self, row: Record) -> Record:
+        record = {column: row[name] for name, column in self.given}
+        record.update(self.constants)
+        for column, make in self.makers:
+            record[column] = make(None)  # SQLAlchemy has wrapped it to take a context
+        return record
+
+    def arrays(self, start: int, stop: int) -> Record:
+        """One list for each column."""
+        rows = self.rows[start:stop]
+        found: Record = {column: [row[name] for row in rows] for name, column in self.given}
+        for column, value in self.constants.items():
+            found[column] = [value] * len(rows)
+        for column, make in self.makers:
+            found[column] = [make(None) for _ in rows]
+        return found
+
+    def chunks(self) -> Iterable[tuple[int, int]]:
+        """Bounds of the parts that are sent at once."""
+        return ((start, start + _CHUNK) for start in range(0, len(self.rows), _CHUNK))
+
+
+def prepare(model: type[Any], rows: Sequence[Record]) -> list[Batch]:
+    """``rows`` grouped by what they name, with the defaults of the rest."""
     groups: dict[frozenset[str], list[Record]] = {}
     for row in rows:
         groups.setdefault(frozenset(row), []).append(row)
-    return [_complete(model, names, group) for names, group in groups.items()]
+    return [_batch(model, names, group) for names, group in groups.items()]
 
 
-def _complete(
-    model: type[Any], names: frozenset[str], rows: Sequence[Record]
-) -> tuple[list[Column[Any]], list[Record]]:
+def _batch(model: type[Any], names: frozenset[str], rows: Sequence[Record]) -> Batch:
     given = [(name, column_of(model, name)) for name in column_names(model) if name in names]
     constants: Record = {}
-    makers: list[tuple[str, Any]] = []
+    makers: list[tuple[str, Callable[[Any], Any]]] = []
     columns = [column for _, column in given]
     for name in column_names(model):
         column = column_of(model, name)
-        if name in names or column.table is not table_of(model):
+        if name in names:
             continue
         default = column.default
         if isinstance(default, CallableColumnDefault):
-            makers.append((column.name, default.arg))
+            make = cast_type("Callable[[Any], Any]", default.arg)
+            if is_instant(column.type):  # one statement, one time, as with SQL's now()
+                constants[column.name] = make(None)
+            else:
+                makers.append((column.name, make))
         elif isinstance(default, ScalarElementColumnDefault):
             constants[column.name] = default.arg
         elif column is mapper_of(model).version_id_col:
@@ -73,66 +113,48 @@ def _complete(
             continue
         columns.append(column)
     pairs = [(name, column.name) for name, column in given]
-    return columns, [_record(row, pairs, constants, makers) for row in rows]
+    return Batch(columns=columns, rows=rows, given=pairs, constants=constants, makers=makers)
 
 
-def _record(
-    row: Record,
-    pairs: Sequence[tuple[str, str]],
-    constants: Record,
-    makers: Sequence[tuple[str, Any]],
-) -> Record:
-    record = {column: row[name] for name, column in pairs}
-    record.update(constants)
-    for column, make in makers:
-        record[column] = make(None)  # SQLAlchemy has wrapped it to take a context
-    return record
-
-
-async def insert(
-    session: AsyncSession, table: Table, columns: Columns, rows: Sequence[Record]
-) -> None:
-    """INSERT ``rows``."""
-    dialect = session.get_bind().dialect.name
+async def insert(session: AsyncSession, table: Table, batch: Batch) -> None:
+    """INSERT the rows of ``batch``."""
     connection = await session.connection()
-    if dialect == "postgresql" and _unnestable(columns):
-        for chunk in _chunks(rows):
-            await connection.execute(
-                postgresql.insert(table).from_select(columns, _unnest(columns)),
-                _arrays(columns, chunk),
-            )
-        return
-    for chunk in _chunks(rows):
-        await connection.execute(table.insert(), list(chunk))
+    unnests = session.get_bind().dialect.name == "postgresql" and _unnestable(batch.columns)
+    if unnests:
+        columns = list(batch.columns)
+        statement: Any = postgresql.insert(table).from_select(columns, _unnest(columns))
+    else:
+        statement = table.insert()
+    for start, stop in batch.chunks():
+        values: Any = batch.arrays(start, stop) if unnests else batch.records(start, stop)
+        await connection.execute(statement, values)
 
 
 async def upsert(
     session: AsyncSession,
     model: type[Any],
-    columns: Columns,
-    rows: Sequence[Record],
+    batch: Batch,
     conflict: Sequence[str],
     updated: Sequence[str],
 ) -> None:
-    """INSERT ``rows``, updating ``updated`` where ``conflict`` is already there."""
+    """INSERT the rows, updating ``updated`` where ``conflict`` is already there."""
     dialect = session.get_bind().dialect.name
-    table = table_of(model)
-    keys = [column_of(model, name) for name in conflict]
-    connection = await session.connection()
-    if dialect == "postgresql" and _unnestable(columns):
-        statement: Any = postgresql.insert(table).from_select(columns, _unnest(columns))
-        parameters: Any = _arrays
-    else:
-        statement = _INSERTS[dialect](table)
-        parameters = _as_list
-    incoming = statement.inserted if dialect in {"mysql", "mariadb"} else statement.excluded
-    assignments = _assignments(model, updated, incoming)
+    statement: Any = _INSERTS[dialect](table_of(model))
+    unnests = dialect == "postgresql" and _unnestable(batch.columns)
+    if unnests:
+        columns = list(batch.columns)
+        statement = statement.from_select(columns, _unnest(columns))
     if dialect in {"mysql", "mariadb"}:
+        assignments = _assignments(model, updated, statement.inserted)
         statement = statement.on_duplicate_key_update(assignments)
     else:
+        assignments = _assignments(model, updated, statement.excluded)
+        keys = [column_of(model, name) for name in conflict]
         statement = statement.on_conflict_do_update(index_elements=keys, set_=assignments)
-    for chunk in _chunks(rows):
-        await connection.execute(statement, parameters(columns, chunk))
+    connection = await session.connection()
+    for start, stop in batch.chunks():
+        values: Any = batch.arrays(start, stop) if unnests else batch.records(start, stop)
+        await connection.execute(statement, values)
 
 
 _INSERTS: dict[str, Any] = {
@@ -178,20 +200,9 @@ def _unnestable(columns: Columns) -> bool:
 
 
 def _unnest(columns: Columns) -> Any:
-    arrays = [cast(bindparam(c.name, type_=ARRAY(c.type)), ARRAY(c.type)) for c in columns]
+    arrays = [
+        cast(bindparam(c.name, type_=ARRAY(c.type, dimensions=1)), ARRAY(c.type)) for c in columns
+    ]
     names = [column.name for column in columns]
     source = func.unnest(*arrays).table_valued(*names).render_derived(name="incoming")
     return select(*(source.c[name] for name in names))
-
-
-def _arrays(columns: Columns, rows: Sequence[Record]) -> Record:
-    return {column.name: [row[column.name] for row in rows] for column in columns}
-
-
-def _as_list(columns: Columns, rows: Sequence[Record]) -> list[Record]:
-    return list(rows)
-
-
-def _chunks(rows: Sequence[Record]) -> Iterable[Sequence[Record]]:
-    for start in range(0, len(rows), _CHUNK):
-        yield rows[start : start + _CHUNK]

@@ -23,7 +23,8 @@ def after(keys: Sequence[OrderKey], values: Sequence[Any], dialect: str) -> Colu
     one_way = len({key.descending for key in keys}) == 1
     complete = not any(key.nullable for key in keys)
     if len(keys) > 1 and one_way and complete and dialect not in {"mysql", "mariadb"}:
-        row, bound = tuple_(*(key.expression for key in keys)), tuple_(*_bound(keys, values))
+        row = tuple_(*(key.expression for key in keys))
+        bound = tuple_(*_bound(keys, values))
         return row < bound if keys[0].descending else row > bound
     return _expanded(keys, values)
 

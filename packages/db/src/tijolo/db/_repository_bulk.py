@@ -28,8 +28,8 @@ class Bulk(Writes[ModelT]):
         """
         prepared = _bulk.prepare(self.model, self._known(rows))
         async with self._writing(self.messages.bulk_create_conflict):
-            for columns, group in prepared:
-                await _bulk.insert(self.session, table_of(self.model), columns, group)
+            for batch in prepared:
+                await _bulk.insert(self.session, table_of(self.model), batch)
         return len(rows)
 
     async def bulk_upsert(
@@ -62,14 +62,11 @@ class Bulk(Writes[ModelT]):
         self._check_names([*conflict_columns, *(update_columns or ())])
         wanted = _bulk.last_of_each(self._known(rows), conflict_columns)
         prepared = _bulk.prepare(self.model, wanted)
+        given = _bulk.named(wanted)
+        changes = _bulk.changes(self.model, given, conflict_columns, update_columns)
         async with self._writing(self.messages.bulk_create_conflict):
-            for columns, group in prepared:
-                changes = _bulk.changes(
-                    self.model, _bulk.named(wanted), conflict_columns, update_columns
-                )
-                await _bulk.upsert(
-                    self.session, self.model, columns, group, conflict_columns, changes
-                )
+            for batch in prepared:
+                await _bulk.upsert(self.session, self.model, batch, conflict_columns, changes)
         return len(wanted)
 
     def _known(self, rows: Rows) -> Rows:

@@ -210,7 +210,8 @@ class Reads(RepositoryCore[ModelT]):
         statement = statement.where(*self._conditions(filters, core=True))
         if order_by is not None:
             statement = self._ordered(statement, order_by, ascending)
-        return (await self.session.execute(statement.limit(limit))).all()
+        found: Sequence[Row[Any]] = (await self.session.execute(statement.limit(limit))).all()
+        return found
 
     async def fetch_by_id(
         self,
@@ -227,7 +228,7 @@ class Reads(RepositoryCore[ModelT]):
         key = self._key(id)
         values = key if isinstance(key, tuple) else (key,)
         parameters = {f"pk_{position}": value for position, value in enumerate(values)}
-        row = (await self.session.execute(statement, parameters)).first()
+        row: Row[Any] | None = (await self.session.execute(statement, parameters)).first()
         if row is None:
             raise self._not_found()
         return row

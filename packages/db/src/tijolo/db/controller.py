@@ -26,7 +26,7 @@ class BaseController(Generic[ServiceT, ResponseT]):
 
     async def update(
         self,
-        id: Any,
+        id: Any,  # noqa: A002
         data: Data,
         *,
         expected_version: int | None = None,

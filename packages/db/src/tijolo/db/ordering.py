@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, UnaryExpression
@@ -19,6 +19,7 @@ from tijolo.db._mapping import (
     mapper_of,
     primary_key_names,
     queryable_names,
+    remember,
     suggestion,
 )
 
@@ -43,13 +44,24 @@ class OrderKey:
     descending: bool
     nulls_first: bool
     nullable: bool
+    # building a term costs more than the rest of a page's Python; named keys are shared
+    _terms: dict[str, list[ColumnElement[Any]]] = field(
+        default_factory=dict[str, "list[ColumnElement[Any]]"], compare=False, repr=False
+    )
 
     def reversed(self) -> OrderKey:
         """The same key the other way round."""
-        return replace(self, descending=not self.descending, nulls_first=not self.nulls_first)
+        return replace(
+            self, descending=not self.descending, nulls_first=not self.nulls_first, _terms={}
+        )
 
     def clauses(self, dialect: str) -> list[ColumnElement[Any]]:
         """ORDER BY terms, with the place of NULLs said wherever there can be any."""
+        if dialect not in self._terms:
+            self._terms[dialect] = self._make_clauses(dialect)
+        return self._terms[dialect]
+
+    def _make_clauses(self, dialect: str) -> list[ColumnElement[Any]]:
         term = self.expression.desc() if self.descending else self.expression.asc()
         if not self.nullable:
             return [term]
@@ -99,9 +111,9 @@ def _key(model: type[Any], item: Any, *, ascending: bool, orderable: Iterable[st
         _check(model, name, orderable)
         return _of_name(model, name, descending=(not ascending) ^ item.startswith("-"))
     expression, descending, nulls_first = _unwrap(item, not ascending)
-    name, nullable = _mapped(model, expression)
+    mapped, nullable = _mapped(model, expression)
     nulls = descending if nulls_first is None else nulls_first
-    return OrderKey(expression, name, descending, nulls, nullable)
+    return OrderKey(expression, mapped, descending, nulls, nullable)
 
 
 def _check(model: type[Any], name: str, orderable: Iterable[str]) -> None:
@@ -113,6 +125,7 @@ def _check(model: type[Any], name: str, orderable: Iterable[str]) -> None:
         )
 
 
+@remember
 def _of_name(model: type[Any], name: str, *, descending: bool) -> OrderKey:
     nullable = name not in column_names(model) or bool(column_of(model, name).nullable)
     return OrderKey(attribute_of(model, name), name, descending, descending, nullable)

@@ -24,8 +24,9 @@ class BaseRepository(Pages[ModelT], Bulk[ModelT]):
 
     Class attributes that a subclass may set: ``orderable`` (the names that requests may order by
     besides the key and the stamps), ``filterable`` (those that they may filter by; by default
-    every public column), ``timezone`` (of a ``date`` in a filter), ``max_page_size``, ``max_limit``, and
-    ``savepoints`` (False saves two round trips per write where nobody catches conflicts).
+    every public column), ``timezone`` (of a ``date`` in a filter), ``max_page_size``,
+    ``max_limit``, and ``savepoints`` (False saves two round trips per write where nobody
+    catches conflicts).
 
     Args:
         model: Any mapped class, of any declarative base.

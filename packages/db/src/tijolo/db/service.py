@@ -40,7 +40,7 @@ class BaseService(Generic[RepositoryT, ResponseT]):
 
     async def update(
         self,
-        id: Any,
+        id: Any,  # noqa: A002
         data: Data,
         *,
         expected_version: int | None = None,

@@ -59,7 +59,9 @@ async def drop_test_metadata(engine: AsyncEngine, metadata: MetaData | None = No
 
 @asynccontextmanager
 async def test_database(
-    database_url: str = MEMORY_URL, *, metadata: MetaData | None = None
+    database_url: str = MEMORY_URL,  # noqa: PT028 - a contract's name, not a test
+    *,
+    metadata: MetaData | None = None,  # noqa: PT028
 ) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
     """A database with its tables, as a session factory; the tables are dropped at the end."""
     engine = create_test_engine(database_url)
@@ -73,7 +75,9 @@ async def test_database(
 
 @asynccontextmanager
 async def test_session(
-    database_url: str = MEMORY_URL, *, metadata: MetaData | None = None
+    database_url: str = MEMORY_URL,  # noqa: PT028 - a contract's name, not a test
+    *,
+    metadata: MetaData | None = None,  # noqa: PT028
 ) -> AsyncIterator[AsyncSession]:
     """One session on a :func:`test_database`."""
     async with test_database(database_url, metadata=metadata) as factory, factory() as session:
