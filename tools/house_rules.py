@@ -1,6 +1,7 @@
 """House rules that no linter knows, as checks of the syntax tree: ``python -m tools.house_rules``.
 
-A line that must break a rule says so: ``# house: allow <rule>, <reason>``. ``print`` and naive
+A line that must break a rule says so, there or on the line above:
+``# house: allow <rule>, <reason>``. ``print`` and naive
 datetimes are left to ruff (T20, DTZ).
 """
 
@@ -137,7 +138,7 @@ def breaches(path: str, source: str, package: Package | None) -> Iterator[str]:
     module, lines = Module(path, ast.parse(source), package), source.splitlines()
     for name, rule in RULES.items():
         for line, message in rule(module):
-            escape = ESCAPE.search(lines[line - 1])
+            escape = ESCAPE.search("\n".join(lines[max(0, line - 2) : line]))
             if escape is None or escape["rule"] != name:
                 yield f"{path}:{line}: {name}: {message}"
 

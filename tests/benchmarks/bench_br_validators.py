@@ -17,13 +17,13 @@ import brutils
 import pycpfcnpj.cnpj
 import pycpfcnpj.cpf
 import pycpfcnpj.cpfcnpj
-import tijolo.br_validators as br
 import validate_docbr
 from erpbrasil.base.fiscal import cnpj_cpf as erpbrasil
 from pydantic import AfterValidator, BaseModel, TypeAdapter
 from stdnum.br import cnpj as stdnum_cnpj
 from stdnum.br import cpf as stdnum_cpf
 
+import tijolo.br_validators as br
 from tests.benchmarks.harness import Contender, Group, Operation
 
 Check = Callable[[str], object]

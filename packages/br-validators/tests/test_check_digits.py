@@ -5,6 +5,7 @@ from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tijolo.br_validators import is_valid_cnpj, is_valid_cpf
 
 ALNUM = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"

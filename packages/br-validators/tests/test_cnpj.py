@@ -1,8 +1,8 @@
-# ruff: noqa: RUF001 - look-alikes are what is tested
 import itertools
 from random import Random
 
 import pytest
+
 from tijolo.br_validators import (
     BRValueError,
     Strictness,

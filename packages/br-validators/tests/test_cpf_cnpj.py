@@ -1,6 +1,7 @@
 from random import Random
 
 import pytest
+
 from tijolo.br_validators import (
     BRValueError,
     Strictness,

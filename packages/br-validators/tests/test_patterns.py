@@ -1,12 +1,12 @@
-# ruff: noqa: RUF001 - look-alikes are what is tested
 import re
 from typing import Annotated, Any
 
 import pytest
-import tijolo.br_validators as br
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
+
+import tijolo.br_validators as br
 from tijolo.br_validators import BRValueError
 
 KINDS = {

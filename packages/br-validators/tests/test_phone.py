@@ -1,7 +1,7 @@
-# ruff: noqa: RUF001 - look-alikes are what is tested
 from random import Random
 
 import pytest
+
 from tijolo.br_validators import (
     PHONE_BR_PATTERN,
     BRValueError,

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - look-alikes are what is tested
 """What holds for every kind, over all of Unicode and every type."""
 
 import sys
@@ -8,9 +7,10 @@ from random import Random
 from typing import Any
 
 import pytest
-import tijolo.br_validators as br
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import tijolo.br_validators as br
 from tijolo.br_validators import BRValueError, Strictness, cnpj, cpf
 
 KINDS = ["cpf", "cnpj", "cpf_cnpj", "cep", "phone_br"]

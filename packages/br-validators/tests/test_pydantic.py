@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - look-alikes are what is tested
 import asyncio
 import re
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ import httpx
 import pytest
 from fastapi import Body, FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
 from tijolo.br_validators import (
     CEP,
     CNPJ,

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - look-alikes are what is tested
 import pickle
 import subprocess
 import sys
@@ -6,6 +5,7 @@ import textwrap
 from copy import deepcopy
 
 import pytest
+
 import tijolo.br_validators as br
 from tijolo.br_validators import Strictness
 

@@ -52,22 +52,25 @@ class Product(Base):
 
 class Customer(SoftDeleteMixin, AuditMixin, Base):
     email: Mapped[str] = mapped_column(String(80))
-    orders: Mapped[list[Order]] = relationship(back_populates="customer")
+    # a lambda: other test models in the same process have these names too
+    orders: Mapped[list[Order]] = relationship(lambda: Order, back_populates="customer")
     __table_args__ = (unique_when_alive("uq_customer_email", "email"),)
 
 
 class Order(Base):
     __tablename__ = "shop_order"
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"))
-    customer: Mapped[Customer] = relationship(back_populates="orders")
-    lines: Mapped[list[Line]] = relationship(back_populates="order", cascade="all, delete-orphan")
+    customer: Mapped[Customer] = relationship(lambda: Customer, back_populates="orders")
+    lines: Mapped[list[Line]] = relationship(
+        lambda: Line, back_populates="order", cascade="all, delete-orphan"
+    )
 
 
 class Line(Base):
     __tablename__ = "shop_line"
     order_id: Mapped[UUID] = mapped_column(ForeignKey("shop_order.id"))
     position: Mapped[int] = mapped_column(Integer)
-    order: Mapped[Order] = relationship(back_populates="lines")
+    order: Mapped[Order] = relationship(lambda: Order, back_populates="lines")
     __table_args__ = (UniqueConstraint("order_id", "position", name="uq_line_place"),)
 
 

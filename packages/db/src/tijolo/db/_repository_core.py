@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.exc import StaleDataError
-from sqlalchemy.orm.strategy_options import _AbstractLoad  # pyright: ignore[reportPrivateUsage]
+from sqlalchemy.orm.interfaces import ORMOption
 
 from tijolo.core import AppException
 from tijolo.db._mapping import (
@@ -130,7 +130,7 @@ class RepositoryCore(Generic[ModelT]):
             statement = statement.execution_options(**{INCLUDE_DELETED: True})
         return statement
 
-    def _loaders(self, load: Load) -> list[_AbstractLoad]:
+    def _loaders(self, load: Load) -> list[ORMOption]:
         return [loader(self.model, item) for item in load]
 
     def _order(self, order_by: OrderBy, *, ascending: bool) -> list[OrderKey]:
@@ -190,10 +190,10 @@ class RepositoryCore(Generic[ModelT]):
         return [str(by_column.get(name, name)) for name in columns]
 
 
-def loader(model: type[Any], item: Any) -> _AbstractLoad:
+def loader(model: type[Any], item: Any) -> ORMOption:
     """``"lines.product"`` as ``selectinload(Order.lines).selectinload(Line.product)``."""
     if not isinstance(item, str):
-        return selectinload(item) if not isinstance(item, _AbstractLoad) else item
+        return selectinload(item) if not isinstance(item, ORMOption) else item
     option: Any = None
     for name in item.split("."):
         relationships = mapper_of(model).relationships

@@ -14,7 +14,10 @@ from tijolo.observability.redaction import DEFAULT_REDACTOR, REDACTED, Redactor
 from tijolo.observability.values import printable, scrubbed, scrubbed_fields, scrubbed_text
 
 try:  # FastAPI brings it since it has native telemetry; older ones do not
+    # house: allow library, FastAPI brings it
     from opentelemetry.context import get_current as _telemetry_context
+
+    # house: allow library, FastAPI brings it
     from opentelemetry.trace import get_current_span as _current_span
 except ImportError:
     _telemetry_context = _current_span = None  # type: ignore[assignment]

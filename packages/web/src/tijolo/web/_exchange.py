@@ -16,12 +16,10 @@ _FILE_MESSAGES = {"http.response.pathsend", "http.response.zerocopysend"}
 class Exchange:
     """The response so far: its status (0 before the start), its bytes, whether it is complete."""
 
-    __slots__ = ("finished", "size", "status")
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.size = 0
-        self.finished = False
+    # of the class until they change: one call fewer for each request
+    status = 0
+    size = 0
+    finished = False
 
     def note(self, message: Message) -> None:
         """Take account of what is sent.
@@ -31,7 +29,9 @@ class Exchange:
         """
         kind = message["type"]
         if kind == "http.response.start":
-            refuse_line_breaks(message.get("headers", ()))
+            headers = message.get("headers", ())
+            if has_line_break(b"".join(chain.from_iterable(headers))):
+                raise line_break_in(headers)
             self.status = message["status"]
         elif kind == "http.response.body":
             self.size += len(message.get("body", b""))
@@ -49,9 +49,12 @@ class Exchange:
         return watched_send
 
 
-def refuse_line_breaks(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Raise ``ValueError`` for a header that would end before its value does."""
-    text = b"".join(chain.from_iterable(headers))
-    if b"\n" in text or b"\r" in text or b"\0" in text:
-        name = next((n for n, v in headers if not {10, 13, 0}.isdisjoint(n + v)), b"")
-        raise ValueError(f"response header {name!r} contains a line break or NUL")
+def line_break_in(headers: Iterable[tuple[bytes, bytes]]) -> ValueError:
+    """The error about the header that would end before its value does."""
+    name = next((n for n, v in headers if has_line_break(n + v)), b"")
+    return ValueError(f"response header {name!r} contains a line break or NUL")
+
+
+def has_line_break(text: bytes) -> bool:
+    """Whether a header of ``text`` would end early: a line break or NUL."""
+    return b"\n" in text or b"\r" in text or b"\0" in text

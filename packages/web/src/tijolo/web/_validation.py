@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, cast
 
 MAX_ERRORS = 100
 MAX_LOC_ITEMS = 32
@@ -42,7 +43,8 @@ def _escape(item: str | int) -> str:
 def _message(error: Mapping[str, Any]) -> str:
     kind, text = str(error.get("type", "")), str(error.get("msg", "Invalid value"))
     if kind == "union_tag_invalid":  # Pydantic quotes the tag that was sent
-        expected = (error.get("ctx") or {}).get("expected_tags", "")
+        context: Mapping[str, Any] = error.get("ctx") or {}
+        expected = context.get("expected_tags", "")
         return f"Input tag is none of the expected ones: {expected}"
     shortest = 1 if kind in _WRITTEN_BY_VALIDATORS else 4
     if any(
@@ -66,9 +68,10 @@ def _fragments(value: object) -> Iterator[str]:
         item = todo.pop()
         seen += 1
         if isinstance(item, Mapping):
-            todo.extend(list(item.values())[:_MAX_FRAGMENTS])
+            values = cast("Mapping[object, object]", item).values()
+            todo.extend(islice(values, _MAX_FRAGMENTS))
         elif isinstance(item, (list, tuple, set, frozenset)):
-            todo.extend(list(item)[:_MAX_FRAGMENTS])
+            todo.extend(islice(cast("Iterable[object]", item), _MAX_FRAGMENTS))
         else:
             yield from _as_text(item)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -32,7 +34,7 @@ def apply_cors(
     Raises:
         ValueError: for ``*`` together with credentials, or an origin that is not one.
     """
-    given = {
+    given: dict[str, Any] = {
         "CORS_ORIGINS": origins,
         "CORS_ALLOW_CREDENTIALS": allow_credentials,
         "CORS_ALLOW_METHODS": allow_methods,
@@ -46,11 +48,11 @@ def apply_cors(
 
 
 def cors_layer(
-    settings: CORSSettings | None, overrides: dict[str, object] | None = None
+    settings: CORSSettings | None, overrides: dict[str, Any] | None = None
 ) -> Middleware | None:
     """The CORS middleware that ``settings`` ask for; None when they name no origin."""
     base = CORSSettings.model_construct() if settings is None else settings
-    fields = {name: getattr(base, name) for name in CORSSettings.model_fields}
+    fields: dict[str, Any] = {name: getattr(base, name) for name in CORSSettings.model_fields}
     chosen = CORSSettings(**{**fields, **(overrides or {})})
     if not chosen.CORS_ORIGINS:
         return None

@@ -7,13 +7,14 @@ What the three middleware of those names do one inside the other, for less than 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from itertools import chain
 from logging import INFO
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import REQUEST_ID_HEADER, request_id_ctx
-from tijolo.web._exchange import EXCHANGE_KEY, Exchange
+from tijolo.web._exchange import EXCHANGE_KEY, Exchange, line_break_in
 from tijolo.web.request_id import SCOPE_KEY, RequestIDMiddleware, assign_request_id
 from tijolo.web.security_headers import FrozenHeaders, RawHeaders, SecurityPolicy
 from tijolo.web.timing import TimingHeader, access_log, timing_stamp, write_access_log
@@ -68,16 +69,21 @@ class EnvelopeMiddleware:
 
         def enveloping_send(message: Message) -> Awaitable[None]:
             kind = message["type"]
-            if kind == "http.response.body":  # the common case of Exchange.note, without its call
+            # Exchange.note for the two common messages, without its calls
+            if kind == "http.response.body":
                 exchange.size += len(message.get("body", b""))
                 exchange.finished = not message.get("more_body", False)
-                return send(message)
-            exchange.note(message)
-            if kind == "http.response.start":
-                headers = _completed(message.get("headers", ()), ours, echoed)
+            elif kind == "http.response.start":
+                given = message.get("headers", ())
+                text = b"".join(chain.from_iterable(given))
+                if b"\n" in text or b"\r" in text or b"\0" in text:
+                    raise line_break_in(given)
+                exchange.status = message["status"]
+                headers = message["headers"] = _completed(given, ours, echoed)
                 if stamp is not None:
                     headers += stamp(perf_counter() - started)
-                message["headers"] = headers
+            else:
+                exchange.note(message)
             return send(message)
 
         token = request_id_ctx.set(request_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from typing import cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -81,8 +82,9 @@ class ErrorBoundaryMiddleware:
 
 def _only_member(exc: Exception) -> Exception:
     """What a group of one holds: a task group wraps the error of its only failed task."""
-    while isinstance(exc, ExceptionGroup) and len(exc.exceptions) == 1:
-        exc = exc.exceptions[0]
+    if isinstance(exc, ExceptionGroup):
+        members = cast("ExceptionGroup[Exception]", exc).exceptions
+        return _only_member(members[0]) if len(members) == 1 else cast("Exception", exc)
     return exc
 
 

@@ -34,6 +34,7 @@ INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 INTERNAL_DETAIL = "An unexpected error occurred; quote the request_id when you report it."
 
 _log = with_request_id(logging.getLogger("tijolo.web.errors"))
+_UNREADABLE = "There was an error parsing the body"  # how FastAPI says it
 _WITHOUT_BODY = {204, 205, 304}
 
 
@@ -188,15 +189,19 @@ def _app_problem(scope: Scope, exc: AppException) -> Response:
 def _http_problem(scope: Scope, exc: HTTPException) -> Response:
     if exc.status_code < 200 or exc.status_code in _WITHOUT_BODY:
         return Response(status_code=exc.status_code, headers=exc.headers)
-    given: object = exc.detail
+    given = cast("object", exc.detail)
     return problem_response(
         scope,
         exc.status_code,
         code=MALFORMED_JSON if _is_unreadable_body(exc) else None,
-        detail=given if isinstance(given, str) else None,
+        detail=_as_text(given),
         details=_as_details(given),
         headers=exc.headers,
     )
+
+
+def _as_text(given: object) -> str | None:
+    return given if isinstance(given, str) else None
 
 
 def _as_details(given: object) -> dict[str, Any] | None:
@@ -210,7 +215,7 @@ def _as_details(given: object) -> dict[str, Any] | None:
 
 def _is_unreadable_body(exc: HTTPException) -> bool:
     """FastAPI answers 400 for JSON too deep, numbers too long, or bytes that are no UTF-8."""
-    return exc.status_code == 400 and isinstance(exc.__cause__, (ValueError, RecursionError))
+    return exc.status_code == 400 and exc.detail == _UNREADABLE
 
 
 def _validation_problem(scope: Scope, exc: RequestValidationError) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +67,7 @@ class Lifespan:
         self.readiness = Readiness()
 
     @asynccontextmanager
-    async def __call__(self, app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    async def __call__(self, app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         """Start, serve, stop."""
         failures: list[Exception] = []
         async with _reported(failures), AsyncExitStack() as stack:
@@ -97,7 +97,7 @@ class Lifespan:
 
 
 @asynccontextmanager
-async def _reported(failures: list[Exception]) -> AsyncIterator[None]:
+async def _reported(failures: list[Exception]) -> AsyncGenerator[None]:
     """Raise the failures of the stop, unless an error of the start is on its way out already."""
     yield
     if failures:
