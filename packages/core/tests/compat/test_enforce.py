@@ -1,5 +1,6 @@
 """What happens at import, each scenario in a fresh interpreter."""
 
+import pickle
 import shutil
 import subprocess
 import sys
@@ -112,6 +113,51 @@ def test_what_an_imported_sibling_states_counts_for_the_newcomer(site, statement
     message = site.error(code)
     assert "tijolo-web 0.5.0" in message
     assert "tijolo-db >=0.4; found 0.3.2" in message
+
+
+@pytest.mark.parametrize("first", ["web", "observability"])
+def test_what_a_dependency_supports_counts_in_whatever_order_they_are_imported(site, first):
+    site.add("core", "0.3.0")
+    site.add("observability", "0.9.0", requires={"core": ">=0.3"}, supports={"web": ">=0.5"})
+    site.add(
+        "web",
+        "0.1.0",
+        requires={"core": ">=0.3", "observability": ">=0.1"},
+        body="import tijolo.observability",
+    )
+    second = "observability" if first == "web" else "web"
+    message = site.error(f"import tijolo.{first}, tijolo.{second}")
+    assert "tijolo-observability 0.9.0 supports tijolo-web >=0.5; found 0.1.0" in message
+
+
+def test_two_threads_that_import_a_pair_never_both_succeed(site):
+    site.add("core", "0.3.0")
+    site.add("a", "1.0.0", requires={"core": ">=0.3"}, supports={"b": ">=2"})
+    site.add("b", "1.0.0", requires={"core": ">=0.3"}, supports={"a": ">=2"})
+    code = """
+import importlib, threading
+failed = []
+def load(name):
+    try: importlib.import_module(name)
+    except RuntimeError: failed.append(name)
+threads = [threading.Thread(target=load, args=(f"tijolo.{n}",)) for n in "ab"]
+[t.start() for t in threads]; [t.join() for t in threads]
+print(bool(failed))
+"""
+    assert {site.run(code) for _ in range(10)} == {"True"}
+
+
+def test_the_error_survives_the_way_out_of_a_worker_process():
+    with pytest.raises(IncompatibleVersionError) as caught:
+        enforce({"name": "made-up", "requires": {"core": ">=99"}}, "1.0.0")
+
+    twin = pickle.loads(pickle.dumps(caught.value))
+
+    assert (str(twin), twin.conflicts, twin.fix) == (
+        str(caught.value),
+        caught.value.conflicts,
+        caught.value.fix,
+    )
 
 
 def test_every_conflict_is_in_the_one_error(site):

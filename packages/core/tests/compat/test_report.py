@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import pytest
+
 REPORT = ("-W", "error", "-m", "tijolo.core.compat")
 
 
@@ -79,3 +81,16 @@ def test_leftovers_of_an_uninstalled_package_are_not_reported(site):
     shutil.rmtree(site.add("db", "0.1.0"))
     (site.root / "tijolo/db/__pycache__").mkdir(parents=True)
     assert "db" not in site.python(*REPORT).stdout
+
+
+@pytest.mark.parametrize("content", ["COMPAT = {", "COMPAT = [1]", "COMPAT = make()", ""])
+def test_statements_that_cannot_be_read_are_named_and_fail(site, content):
+    site.add("core", "0.3.0")
+    package = site.add("db", "0.3.2", requires={"core": ">=0.3,<1"})
+    (package / "_compat.py").write_text(content)
+
+    done = site.python("-m", "tijolo.core.compat")
+
+    assert done.returncode == 1
+    assert str(package / "_compat.py") in done.stderr
+    assert "Traceback" not in done.stderr

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import importlib.metadata
 import json
 import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from tijolo.core.compat._enforce import Conflict, ranges, upgrade_command
 from tijolo.core.compat._installed import entries, read_version
@@ -26,7 +28,7 @@ STATEMENTS = ("requires", "optional", "supports")
 class _Package:
     name: str
     version: str
-    statements: dict[str, object] = field(default_factory=dict)
+    statements: dict[str, object] = field(default_factory=dict[str, object])
     metadata_version: str | None
 
     @property
@@ -55,11 +57,15 @@ def _statements(path: Path) -> dict[str, object]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}  # a package that stands alone
+    except (SyntaxError, ValueError) as exc:
+        raise SystemExit(f"{path} cannot be read: {exc}; reinstall its package") from None
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMPAT":
-            literal: dict[str, object] = ast.literal_eval(node.value)
-            return literal
-    return {}
+            with contextlib.suppress(ValueError):
+                literal: object = ast.literal_eval(node.value)
+                if isinstance(literal, dict):
+                    return cast("dict[str, object]", literal)
+    raise SystemExit(f"{path} has no literal COMPAT; reinstall its package")
 
 
 def _metadata_version(name: str) -> str | None:

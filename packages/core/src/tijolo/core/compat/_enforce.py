@@ -57,6 +57,7 @@ class IncompatibleVersionError(RuntimeError):
     __module__ = "tijolo.core.compat"  # the name by which a traceback calls it
 
     def __init__(self, name: str, version: str, conflicts: tuple[Conflict, ...]) -> None:
+        self._arguments = (name, version, conflicts)
         self.conflicts = conflicts
         """Everything that does not hold, not only the first."""
         self.fix = upgrade_command(conflicts, name)
@@ -71,6 +72,10 @@ class IncompatibleVersionError(RuntimeError):
             f"To go on at your own risk, set TIJOLO_ALLOW_INCOMPATIBLE={name} (or =all); "
             "this warns instead of failing."
         )
+
+    def __reduce__(self) -> tuple[type[IncompatibleVersionError], tuple[object, ...]]:
+        # a worker process sends it to its parent by pickle
+        return type(self), self._arguments
 
 
 class IncompatibleVersionWarning(UserWarning):
@@ -89,15 +94,18 @@ def enforce(payload: Payload, version: str) -> None:
         IncompatibleVersionError: when a range does not hold, in either direction.
     """
     name = cast("str", payload["name"])
+    # known before it is checked, so that of two packages that threads import at once one sees
+    # the other; and before its own imports, so that what they say of it is heard
+    _imported[name] = (version, payload)
     conflicts = (*_own_conflicts(name, version, payload), *_conflicts_of_others(name, version))
     if conflicts:
         error = IncompatibleVersionError(name, version, conflicts)
         if not _allowed(name):
+            del _imported[name]
             raise error
         import warnings
 
         warnings.warn(str(error), IncompatibleVersionWarning, stacklevel=2)
-    _imported[name] = (version, payload)
 
 
 def ranges(payload: Payload, statement: str) -> Mapping[str, str]:
@@ -122,17 +130,19 @@ def _pin_command(conflicts: tuple[Conflict, ...]) -> str:
 
 
 def _own_conflicts(name: str, version: str, payload: Payload) -> Iterator[Conflict]:
-    for statement in ("requires", "optional"):
+    for statement in ("requires", "optional", "supports"):
         required = statement == "requires"
         for sibling, spec in ranges(payload, statement).items():
             known = _imported.get(sibling)
+            if statement == "supports" and known is None:
+                continue  # it is held against this when it is imported
             found = known[0] if known else version_of(sibling, required=required)
             if (required and found is None) or (found and not contains(spec, found)):
                 yield Conflict(name, version, statement, sibling, spec, found)
 
 
 def _conflicts_of_others(name: str, version: str) -> Iterator[Conflict]:
-    for other, (other_version, stated) in _imported.items():
+    for other, (other_version, stated) in tuple(_imported.items()):
         for statement in ("supports", "optional", "requires"):
             spec = ranges(stated, statement).get(name)
             if spec and not contains(spec, version):
