@@ -1,4 +1,5 @@
 import asyncio
+import pickle
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -122,6 +123,38 @@ def test_a_field_keeps_its_own_description_and_the_pattern() -> None:
     assert schema["document"]["pattern"].startswith("^(?:")
     assert schema["phone"]["anyOf"][0]["format"] == "phone-br"
     assert Customer(document="529.982.247-25").document == "52998224725"
+
+
+@each_type
+def test_what_a_field_says_of_its_schema_stays(name: str) -> None:
+    kind, sent, stored = TYPES[name]
+    own = Field(json_schema_extra={"pattern": "^own$", "format": "own", "examples": ["own"]})
+    for annotated in (Annotated[kind, own], Annotated[str, own, *kind.__metadata__]):
+        for mode in ("validation", "serialization"):
+            schema = TypeAdapter(annotated).json_schema(mode=mode)
+            published = schema["pattern"], schema["format"], schema["examples"]
+            assert published == ("^own$", "own", ["own"])
+        assert TypeAdapter(annotated).validate_python(sent) == stored
+
+
+@each_type
+def test_an_adapter_survives_a_pickle(name: str) -> None:
+    kind, sent, stored = TYPES[name]
+    adapter = pickle.loads(pickle.dumps(TypeAdapter(kind)))
+    assert adapter.validate_python(sent) == stored
+
+
+def test_a_strictness_of_another_type_is_refused_at_once() -> None:
+    for strictness in ("lenient", None):
+        with pytest.raises(TypeError, match="strictness must be a Strictness"):
+            Canonical(
+                normalize_cpf,
+                format="cpf",
+                pattern="^unused$",
+                canonical_pattern="^[0-9]{11}$",
+                examples=("52998224725",),
+                strictness=strictness,  # type: ignore[arg-type]
+            )
 
 
 def test_a_standard_dataclass_is_validated_alike() -> None:
