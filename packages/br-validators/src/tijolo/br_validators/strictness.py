@@ -13,11 +13,12 @@ class Strictness:
     """What may surround the characters of a number; the rules of the number itself never change.
 
     ``STRICT`` accepts the bare number, the official mask, or any part of that mask with each
-    separator in its place; letters in upper case; nothing else, not even a final newline.
+    separator in its place (a phone's parentheses both or neither, and a space may stand for its
+    hyphen); letters in upper case; nothing else, not even a final newline.
 
     ``LENIENT`` also accepts, anywhere in the text, ASCII white space, ``.``, ``-`` and ``/`` (and
     for phones ``(`` and ``)``), lower-case ASCII letters where letters are allowed, and for phones
-    the dialling prefixes ``0055``, ``0`` and ``0`` with a carrier code.
+    one of the dialling prefixes ``0055``, ``0`` and ``0`` with a carrier code.
 
     Neither accepts a character outside ASCII, supplies missing zeros, or reads more than
     64 characters.
