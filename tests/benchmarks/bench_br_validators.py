@@ -48,6 +48,7 @@ REFUSALS: dict[str, tuple[float, Spoil]] = {  # what is wrong: (goal, how)
     "one character short": (PARITY, lambda number: number[:-1]),
     "one character long": (PARITY, lambda number: number + "1"),
     "a letter for a check digit": (PARITY, lambda number: number[:-1] + "A"),
+    "a small letter inside": (PARITY, lambda number: number[:4] + "a" + number[5:]),
     "one digit repeated": (
         PARITY,
         lambda number: "".join([number[-1] if c.isalnum() else c for c in number]),

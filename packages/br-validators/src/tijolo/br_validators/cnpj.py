@@ -69,27 +69,25 @@ def is_valid_cnpj(
     if strictness is not STRICT or type(value) is not str:
         return _is_dressed(value, strictness, numeric_only)
     size = len(value)
-    if size == 14:
-        if not value.isalnum():
-            return False
-    elif size != 18:  # between the two, it can have a part of the mask
-        between = 14 < size < 18 and not value.isalnum()
-        return between and _is_dressed(value, STRICT, numeric_only)
-    p, q, r, s, pairs = _tables
+    tables = _tables  # for the whole call: another thread may publish them in between
     try:
-        codes = value.encode().translate(_RESIDUES)
         if size == 14:
-            a, b, c, d, e, f = _split(codes)
-        else:
+            a, b, c, d, e, f = _split(value.encode().translate(_RESIDUES))
+        elif size == 18:
+            codes = value.encode().translate(_RESIDUES)
             a, t, b, c, u, high, d, v, e, f, w = _split_masked(codes)
             if not (t == u == DOT and v == SLASH and w == HYPHEN):
                 return False
             c |= high << 8
+        else:
+            between = 14 < size < 18 and not value.isalnum()
+            return between and _is_partly_masked(value, numeric_only)
+        p, q, r, s, pairs = tables
         if pairs[p[a] + q[b] + r[c] + s[d] + p[e] + q[f]] != value[-2:]:
             return False
         return value not in _ZEROS and not (numeric_only and value.isupper())
-    except MISSES:  # another alphabet, or tables not built when this call looked
-        if pairs:
+    except MISSES:  # another alphabet, or tables not built yet
+        if tables[0]:
             return False
     _build_tables()
     return is_valid_cnpj(value, numeric_only=numeric_only)
@@ -110,7 +108,7 @@ def normalize_cnpj(
     if strict and is_valid_cnpj(value, numeric_only=numeric_only):
         if len(value) == 14:
             return value
-        return value.replace(".", "").replace("/", "").replace("-", "")
+        return _without_separators(value)
     bare, broken = _examine(value, strictness, numeric_only)
     if broken:
         raise BRValueError("cnpj", broken, _EXPECTED[broken])
@@ -143,6 +141,15 @@ def generate_cnpj(
         base = "".join(randomness.choices(alphabet if with_letters else DIGITS, k=12))
     cnpj = base + _pair(base)
     return _MASK.apply(cnpj) if masked else cnpj
+
+
+def _is_partly_masked(value: str, numeric_only: bool) -> bool:
+    # the length first: most that come here only miss a character
+    return len(_without_separators(value)) == 14 and _is_dressed(value, STRICT, numeric_only)
+
+
+def _without_separators(value: str) -> str:
+    return value.replace(".", "").replace("/", "").replace("-", "")
 
 
 def _is_dressed(value: object, strictness: Strictness, numeric_only: bool) -> bool:

@@ -50,24 +50,24 @@ def is_valid_cpf(value: object, *, strictness: Strictness = STRICT) -> bool:
     if strictness is not STRICT or type(value) is not str:
         return _is_dressed(value, strictness)
     size = len(value)
-    if size == 11:
-        if not value.isdigit():
-            return False
-    elif size != 14:  # between the two, it can have a part of the mask
-        return 11 < size < 14 and not value.isdigit() and _is_dressed(value, STRICT)
-    p, q, r, s, t, pairs = _tables
+    tables = _tables  # for the whole call: another thread may publish them in between
     try:
         if size == 11:
+            if not value.isdigit():
+                return False
             a, b, c, d, e = _split(value.encode().translate(_RESIDUES))
-        else:
+        elif size == 14:
             a, b, u, high, c, v, d, e, w = _split_masked(value.encode().translate(_RESIDUES))
             if not (u == v == DOT and w == HYPHEN):
                 return False
             b |= high << 8
+        else:
+            return 11 < size < 14 and not value.isdigit() and _is_partly_masked(value)
+        p, q, r, s, t, pairs = tables
         pair = pairs[p[a] + q[b] + r[c] + s[d] + t[e]]
         return pair == value[-2:] and value not in _REPEATED
-    except MISSES:  # another alphabet, or tables not built when this call looked
-        if pairs:
+    except MISSES:  # another alphabet, or tables not built yet
+        if tables[0]:
             return False
     _build_tables()
     return is_valid_cpf(value)
@@ -81,7 +81,7 @@ def normalize_cpf(value: str, *, strictness: Strictness = STRICT) -> str:
             ``reserved`` or ``checksum``.
     """
     if strictness is STRICT and type(value) is str and is_valid_cpf(value):
-        return value if len(value) == 11 else value.replace(".", "").replace("-", "")
+        return value if len(value) == 11 else _without_separators(value)
     bare, broken = _examine(value, strictness)
     if broken:
         raise BRValueError("cpf", broken, _EXPECTED[broken])
@@ -104,6 +104,15 @@ def generate_cpf(*, masked: bool = False, random: _randomness.Random | None = No
         base = digits(randomness, 9)
     cpf = base + _pair(base)
     return _MASK.apply(cpf) if masked else cpf
+
+
+def _is_partly_masked(value: str) -> bool:
+    # the length first: most that come here only miss a digit
+    return len(_without_separators(value)) == 11 and _is_dressed(value, STRICT)
+
+
+def _without_separators(value: str) -> str:
+    return value.replace(".", "").replace("-", "")
 
 
 def _is_dressed(value: object, strictness: Strictness) -> bool:
