@@ -124,6 +124,9 @@ def test_numeric_only_refuses_letters_and_nothing_else() -> None:
         assert not is_valid_cnpj(bare, numeric_only=True)
         assert not is_valid_cnpj(bare.lower(), numeric_only=True, strictness=LENIENT)
         assert rule_of(value, numeric_only=True) == "letters"
+        with pytest.raises(BRValueError, match="it has letters"):
+            format_cnpj(value, numeric_only=True)
+    assert format_cnpj("11222333000181", numeric_only=True) == "11.222.333/0001-81"
 
 
 def test_characters_that_the_check_digits_cannot_tell_apart() -> None:
@@ -143,5 +146,7 @@ def test_letters_are_generated_on_request_and_the_doubtful_five_only_then() -> N
     some = [generate_cnpj(random=random, alphanumeric=True) for _ in range(500)]
     assert not any(number.isdigit() for number in some)
     assert not set("IOUQF") & set("".join(some))
-    every = [generate_cnpj(random=random, alphanumeric=True, all_letters=True) for _ in range(500)]
-    assert set("IOUQF") < set("".join(every))
+    for options in ({"alphanumeric": True}, {}):  # all_letters alone means letters too
+        every = [generate_cnpj(random=random, all_letters=True, **options) for _ in range(500)]
+        assert not any(number.isdigit() for number in every)
+        assert set("IOUQF") < set("".join(every))

@@ -30,6 +30,11 @@ REFUSED = {  # value: code
     "A1B2C3D4E50": "cpf_characters",
     "5.2.9.98224725": "cpf_separators",
     "52998224725\n": "cpf_characters",
+    "529 982 247 25": "cpf_characters",
+    "529-982-247-25": "cpf_separators",
+    "529.982.247-2\uff15": "cpf_characters",
+    "529.982.247": "cpf_cnpj_length",
+    "12A.BC34501D35": "cpf_cnpj_length",
     "12ABC34501DE36": "cnpj_checksum",
     "00.000.000/0000-00": "cnpj_reserved",
     "12abc34501de35": "cnpj_characters",
@@ -76,4 +81,11 @@ def test_both_kinds_are_generated() -> None:
     numbers = [generate_cpf_cnpj(random=random, alphanumeric=True) for _ in range(200)]
     assert {len(number) for number in numbers} == {11, 14}
     assert any(not number.isdigit() for number in numbers)
+    assert all(map(is_valid_cpf_cnpj, numbers))
+
+
+def test_every_letter_is_generated_on_request() -> None:
+    random = Random(11)
+    numbers = [generate_cpf_cnpj(random=random, all_letters=True) for _ in range(500)]
+    assert set("IOUQF") < set("".join(numbers))
     assert all(map(is_valid_cpf_cnpj, numbers))

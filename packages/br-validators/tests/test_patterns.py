@@ -106,3 +106,10 @@ def test_canonical_patterns_match_what_is_stored_only() -> None:
         assert re.fullmatch(module.CANONICAL_PATTERN, canonical)
         assert all(re.fullmatch(module.PATTERN, example) for example in module.EXAMPLES)
         assert any(not re.fullmatch(module.CANONICAL_PATTERN, example) for example in others)
+
+
+@each_kind
+def test_character_classes_are_valid_in_the_v_mode_of_html(kind: str) -> None:
+    for inside in re.findall(r"\[((?:\\.|[^\]])*)\]", KINDS[kind].pattern):
+        rest = re.sub(r"\\.|[0-9A-Z]-[0-9A-Z]", "", inside)
+        assert not set(rest) & set("()[]{}/-|"), inside  # ClassSetSyntaxCharacter of ECMA-262

@@ -26,6 +26,7 @@ ACCEPTED = {  # value: canonical
     "(11) 98888-7777": "11988887777",
     "(11)98888-7777": "11988887777",
     "11 98888 7777": "11988887777",
+    "(11)98888 7777": "11988887777",
     "+5511988887777": "11988887777",
     "+55 11 98888-7777": "11988887777",
     "+55(11)98888-7777": "11988887777",
@@ -122,6 +123,24 @@ def test_lenient_takes_off_dialling_prefixes(value: str, canonical: str) -> None
     assert not is_valid_phone_br(value)
     assert is_valid_phone_br(value, strictness=LENIENT)
     assert normalize_phone_br(value, strictness=LENIENT) == canonical
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "005555 11 98888-7777",
+        "0055 0055 11 98888-7777",
+        "0055 +55 11 98888-7777",
+        "+55 55 11 98888-7777",
+        "+0055 11 98888-7777",
+        "0+55 11 98888-7777",
+        "0 55 55 11 98888-7777",
+    ],
+)
+def test_lenient_takes_off_one_country_code_at_most(value: str) -> None:
+    with pytest.raises(BRValueError):
+        normalize_phone_br(value, strictness=LENIENT)
+    assert not is_valid_phone_br(value, strictness=LENIENT)
 
 
 @pytest.mark.parametrize("value", ["08007771234", "4004-1234", "+1 212 555 0123", "11688887777"])

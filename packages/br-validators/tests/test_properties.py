@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tijolo.br_validators as br
-from tijolo.br_validators import BRValueError, Strictness, cnpj, cpf
+from tijolo.br_validators import BRValueError, Strictness, _mask, cnpj, cpf, phone
 
 KINDS = ["cpf", "cnpj", "cpf_cnpj", "cep", "phone_br"]
 EITHER = [Strictness.STRICT, Strictness.LENIENT]
@@ -166,6 +167,43 @@ def test_a_subclass_is_read_by_its_characters_and_none_of_its_code(
     assert agrees(kind, Hostile("x" + number), strictness) is None
     for stranger in (Pretender(), Unaskable(), Unaskable, str):
         assert agrees(kind, stranger, strictness) is None
+
+
+@each_strictness
+@each_kind
+def test_a_long_subclass_is_not_copied(kind: str, strictness: Strictness) -> None:
+    value = Hostile("5" * 4_000_000)
+    tracemalloc.start()
+    try:
+        assert agrees(kind, value, strictness) is None
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+SUSPECT = [
+    *("", "191", "garbage", "5299822472", "529982247255", "529982247A5", "529.982.247-2A"),
+    *("5299822472\uff15", "\ud800" * 11, "11222333000180", "11.222.333/0001-8A", "112223330001811"),
+    *("12abc34501de35", "12.ABC.345/01DE-36", "0131010", "013101000", "0131-0100", "0131010A"),
+    *("1198888777", "119888877778", "11 9888a-7777", "+1 212 555 0123", "(11 98888-7777"),
+    *("1" * 1_000_000, " " * 30, "11111111111", "00000000000000", "23988887777", "1193334444"),
+]
+
+
+@each_strictness
+@each_kind
+def test_a_verdict_does_not_work_out_the_reason(
+    monkeypatch: pytest.MonkeyPatch, kind: str, strictness: Strictness
+) -> None:
+    refused = [value for value in SUSPECT if agrees(kind, value, strictness) is None]
+    assert len(refused) > 20
+
+    def asked(*_: object) -> str:
+        raise AssertionError("is_valid_* has no use for the broken rule")
+
+    monkeypatch.setattr(_mask.Mask, "_broken_rule", asked)
+    monkeypatch.setattr(phone, "_broken_rule", asked)
+    assert not any(verb("is_valid", kind)(value, strictness=strictness) for value in refused)
 
 
 def race(check: Callable[[str], bool], numbers: Iterable[str], wrong: Iterable[str]) -> list[str]:

@@ -1,4 +1,5 @@
 import asyncio
+import pickle
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -92,7 +93,17 @@ def test_the_error_adds_no_copy_of_the_number_to_pydantics_input() -> None:
 
     with pytest.raises(ValidationError) as hidden:
         Discreet(cpf="52998224724")
-    assert "52998224724" not in str(hidden.value)
+    assert "52998224724" not in f"{hidden.value} {hidden.value!r}"
+    assert hidden.value.errors()[0]["input"] == "52998224724"  # what README warns of
+    assert "52998224724" not in str(hidden.value.errors(include_input=False))
+
+
+@each_type
+def test_bytes_are_for_lax_mode_as_with_str(name: str) -> None:
+    kind, sent, stored = TYPES[name]
+    assert TypeAdapter(kind).validate_python(sent.encode()) == stored
+    with pytest.raises(ValidationError, match="string_type"):
+        TypeAdapter(kind).validate_python(sent.encode(), strict=True)
 
 
 @each_type
@@ -122,6 +133,38 @@ def test_a_field_keeps_its_own_description_and_the_pattern() -> None:
     assert schema["document"]["pattern"].startswith("^(?:")
     assert schema["phone"]["anyOf"][0]["format"] == "phone-br"
     assert Customer(document="529.982.247-25").document == "52998224725"
+
+
+@each_type
+def test_what_a_field_says_of_its_schema_stays(name: str) -> None:
+    kind, sent, stored = TYPES[name]
+    own = Field(json_schema_extra={"pattern": "^own$", "format": "own", "examples": ["own"]})
+    for annotated in (Annotated[kind, own], Annotated[str, own, *kind.__metadata__]):
+        for mode in ("validation", "serialization"):
+            schema = TypeAdapter(annotated).json_schema(mode=mode)
+            published = schema["pattern"], schema["format"], schema["examples"]
+            assert published == ("^own$", "own", ["own"])
+        assert TypeAdapter(annotated).validate_python(sent) == stored
+
+
+@each_type
+def test_an_adapter_survives_a_pickle(name: str) -> None:
+    kind, sent, stored = TYPES[name]
+    adapter = pickle.loads(pickle.dumps(TypeAdapter(kind)))
+    assert adapter.validate_python(sent) == stored
+
+
+def test_a_strictness_of_another_type_is_refused_at_once() -> None:
+    for strictness in ("lenient", None):
+        with pytest.raises(TypeError, match="strictness must be a Strictness"):
+            Canonical(
+                normalize_cpf,
+                format="cpf",
+                pattern="^unused$",
+                canonical_pattern="^[0-9]{11}$",
+                examples=("52998224725",),
+                strictness=strictness,  # type: ignore[arg-type]
+            )
 
 
 def test_a_standard_dataclass_is_validated_alike() -> None:
@@ -161,6 +204,10 @@ def application() -> FastAPI:
     async def person(cpf: CPF) -> str:
         return cpf
 
+    @app.get("/companies/{cnpj:path}")
+    async def company(cnpj: CNPJ) -> str:
+        return cnpj
+
     @app.get("/phones")
     async def phones(phone: Annotated[list[PhoneBR], Query()]) -> list[str]:
         return phone
@@ -183,6 +230,7 @@ def ask(method: str, path: str, **options: Any) -> httpx.Response:
 
 def test_fastapi_path_query_and_body_hold_the_canonical_form() -> None:
     assert ask("GET", "/people/529.982.247-25").json() == "52998224725"
+    assert ask("GET", "/companies/12.ABC.345/01DE-35").json() == "12ABC34501DE35"
     phones = ask("GET", "/phones", params={"phone": ["(11) 98888-7777", "+551133334444"]})
     assert phones.json() == ["11988887777", "1133334444"]
     body = {"document": "12.ABC.345/01DE-35", "cep": "01310-100"}

@@ -3,6 +3,8 @@ import subprocess
 import sys
 import textwrap
 from copy import deepcopy
+from random import Random
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -11,17 +13,11 @@ from tijolo.br_validators import Strictness
 
 PUBLIC = [
     "BRValueError",
-    "CEP",
     "CEP_PATTERN",
-    "CNPJ",
-    "CNPJNumeric",
     "CNPJ_PATTERN",
-    "CPF",
-    "CPFOrCNPJ",
     "CPF_CNPJ_PATTERN",
     "CPF_PATTERN",
     "PHONE_BR_PATTERN",
-    "PhoneBR",
     "Strictness",
     "__version__",
     "format_cep",
@@ -48,6 +44,9 @@ PUBLIC = [
     "only_digits",
     "to_e164",
 ]
+
+TYPES = ["CEP", "CNPJ", "CPF", "CNPJNumeric", "CPFOrCNPJ", "PhoneBR"]
+"""By name only: a star import must work without Pydantic."""
 
 BLOCK_PYDANTIC = """
     import sys
@@ -76,7 +75,8 @@ def fresh(code: str) -> str:
 def test_public_names_are_those_signed_for() -> None:
     assert sorted(br.__all__) == sorted(PUBLIC)
     assert set(br.__all__) <= set(dir(br))
-    assert all(getattr(br, name) is not None for name in br.__all__)
+    assert all(getattr(br, name) is not None for name in [*br.__all__, *TYPES])
+    assert set(TYPES) <= set(dir(br))
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
@@ -126,11 +126,15 @@ def test_types_without_pydantic_name_the_pip_command() -> None:
             """
             import tijolo.br_validators as br
             assert br.normalize_cpf("529.982.247-25") == "52998224725"
-            for attempt in ("import tijolo.br_validators.pydantic", "br.CPF"):
+            for attempt in (
+                "import tijolo.br_validators.pydantic",
+                "from tijolo.br_validators import CPF",
+                "br.CPF",
+            ):
                 try:
                     exec(attempt)
-                except ImportError as exc:
-                    print(exc)
+                except (ImportError, AttributeError) as exc:
+                    print(type(exc).__name__, exc, sep=": ")
             """
         )
     )
@@ -138,7 +142,49 @@ def test_types_without_pydantic_name_the_pip_command() -> None:
         "tijolo.br_validators.pydantic needs Pydantic; "
         'install it with: pip install "tijolo-br-validators[pydantic]"'
     )
-    assert printed.splitlines() == [message, message]
+    assert printed.splitlines() == [
+        f"ImportError: {message}",
+        f"ImportError: {message}",
+        f"AttributeError: {message}",
+    ]
+
+
+def test_the_package_can_be_looked_over_without_pydantic() -> None:
+    printed = fresh(
+        textwrap.dedent(BLOCK_PYDANTIC)
+        + textwrap.dedent(
+            f"""
+            import inspect, pydoc
+            import tijolo.br_validators as br
+            from tijolo.br_validators import *
+            assert normalize_cpf("529.982.247-25") == "52998224725"
+            assert not any(hasattr(br, name) for name in {TYPES!r})
+            assert not set({TYPES!r}) & set(dir(br))
+            assert "CPF_PATTERN" in dict(inspect.getmembers(br))
+            assert "is_valid_cpf" in pydoc.plain(pydoc.render_doc(br))
+            print("looked over")
+            """
+        )
+    )
+    assert printed == "looked over"
+
+
+def test_dir_finds_the_types_without_importing_pydantic() -> None:
+    printed = fresh(
+        f"""
+        import tijolo.br_validators as br
+        print(set({TYPES!r}) <= set(dir(br)), "pydantic_core" in sys.modules)
+        """
+    )
+    assert printed == "True False"
+
+
+@pytest.mark.parametrize("name", [n for n in PUBLIC if n.islower() and n[0] != "_"])
+def test_every_annotation_of_a_function_resolves(name: str) -> None:
+    hints = get_type_hints(getattr(br, name))
+    assert hints["return"] in (bool, str)
+    if name.startswith("generate_"):
+        assert hints["random"] == Random | None
 
 
 def test_strictness_survives_copies_and_pickles() -> None:
@@ -148,11 +194,19 @@ def test_strictness_survives_copies_and_pickles() -> None:
     assert repr(Strictness.LENIENT) == "Strictness.LENIENT"
 
 
+@pytest.mark.parametrize("word", ["lenient", "strict", "other"])
+def test_there_is_no_third_strictness(word: str) -> None:
+    with pytest.raises(TypeError, match=r"use Strictness\.STRICT or Strictness\.LENIENT"):
+        Strictness(word)
+    assert (Strictness.STRICT.value, Strictness.LENIENT.value) == ("strict", "lenient")
+
+
+@pytest.mark.parametrize("value", ["52998224725", "191", "", None])
 @pytest.mark.parametrize("verb", ["is_valid", "normalize", "format"])
 @pytest.mark.parametrize("kind", ["cpf", "cnpj", "cpf_cnpj", "cep", "phone_br"])
-def test_strictness_of_another_type_is_refused(verb: str, kind: str) -> None:
+def test_strictness_of_another_type_is_refused(verb: str, kind: str, value: object) -> None:
     with pytest.raises(TypeError, match=r"strictness must be a Strictness, not 'str'"):
-        getattr(br, f"{verb}_{kind}")("52998224725", strictness="lenient")
+        getattr(br, f"{verb}_{kind}")(value, strictness="lenient")
 
 
 def test_error_is_a_value_error_that_pickles() -> None:
@@ -163,6 +217,19 @@ def test_error_is_a_value_error_that_pickles() -> None:
     assert (error.kind, error.rule, error.code) == ("cpf", "checksum", "cpf_checksum")
     assert error.expected == "the last two digits to follow from the first nine"
     assert str(error) == str(caught.value)
+
+
+def test_an_error_of_an_unknown_rule_can_be_shown() -> None:
+    assert str(br.BRValueError("rg", "whatever", "a known state")) == (
+        "Not a valid RG: it breaks the rule 'whatever'; expected a known state."
+    )
+
+
+@pytest.mark.parametrize("value", [b"529", 529, None, ["5", "2"]], ids=repr)
+def test_only_digits_and_only_alnum_take_nothing_but_a_str(value: Any) -> None:
+    for keep in (br.only_digits, br.only_alnum):
+        with pytest.raises(TypeError, match=f"value must be a str, not '{type(value).__name__}'"):
+            keep(value)
 
 
 def test_only_digits_and_only_alnum_keep_ascii_alone() -> None:

@@ -33,21 +33,20 @@ if TYPE_CHECKING:
         CPF_PATTERN,
         PHONE_BR_PATTERN,
     )
-    from .pydantic import CEP, CNPJ, CPF, CNPJNumeric, CPFOrCNPJ, PhoneBR
+    from .pydantic import CEP as CEP
+    from .pydantic import CNPJ as CNPJ
+    from .pydantic import CPF as CPF
+    from .pydantic import CNPJNumeric as CNPJNumeric
+    from .pydantic import CPFOrCNPJ as CPFOrCNPJ
+    from .pydantic import PhoneBR as PhoneBR
 
 __all__ = [
-    "CEP",
     "CEP_PATTERN",
-    "CNPJ",
     "CNPJ_PATTERN",
-    "CPF",
     "CPF_CNPJ_PATTERN",
     "CPF_PATTERN",
     "PHONE_BR_PATTERN",
     "BRValueError",
-    "CNPJNumeric",
-    "CPFOrCNPJ",
-    "PhoneBR",
     "Strictness",
     "__version__",
     "format_cep",
@@ -76,21 +75,44 @@ __all__ = [
 ]
 
 
+_TYPES = ("CEP", "CNPJ", "CPF", "CNPJNumeric", "CPFOrCNPJ", "PhoneBR")
+"""Not in ``__all__``: a star import must work without Pydantic."""
+
+
 def __getattr__(name: str) -> object:
     """Import patterns and Pydantic types when first asked for (PEP 562)."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name.endswith("_PATTERN"):
+    if name in _TYPES:
+        value = _pydantic_type(name)
+    elif name in __all__:
         from . import patterns
 
-        value: object = getattr(patterns, name)
+        value = getattr(patterns, name)
     else:
-        from . import pydantic
-
-        value = getattr(pydantic, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
 
 
+def _pydantic_type(name: str) -> object:
+    try:
+        from . import pydantic
+    except ImportError as exc:
+        import sys
+
+        # `from … import CPF` drops the message of an AttributeError and makes up its own, so the
+        # import system gets the ImportError; hasattr() and all others get an AttributeError
+        asking = sys._getframe(2).f_code.co_name  # pyright: ignore[reportPrivateUsage]
+        if exc.name != "pydantic" or asking == "_handle_fromlist":
+            raise
+        raise AttributeError(str(exc)) from exc
+    return getattr(pydantic, name)
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from importlib.util import find_spec
+
+    try:
+        types = _TYPES if find_spec("pydantic_core") else ()
+    except ImportError:  # a finder of somebody's forbids it
+        types = ()
+    return sorted({*globals(), *__all__, *types})

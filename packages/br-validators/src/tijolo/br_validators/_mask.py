@@ -39,18 +39,24 @@ class Mask:
 
     def read(self, value: object, strictness: Strictness) -> tuple[str, str]:
         """The bare characters and ``""``, or ``""`` and the rule that the shape breaks."""
-        lenient = is_lenient(strictness)
+        bare = self.bare(value, strictness)
+        if bare:
+            return bare, ""
         text = exact_str(value)
         if text is None:
             return "", "type"
         if len(text) > LONGEST:
             return "", "length"
-        if lenient:
-            text = undress(text)
-        bare = self._remove(text)
-        if self._fits(bare):
-            return bare, ""
-        return "", self._broken_rule(text)
+        return "", self._broken_rule(undress(text) if is_lenient(strictness) else text)
+
+    def bare(self, value: object, strictness: Strictness) -> str:
+        """The bare characters, or ``""`` when the shape is another: the answer without a reason."""
+        lenient = is_lenient(strictness)
+        text = exact_str(value)
+        if text is None or not self.length <= len(text) <= LONGEST:
+            return ""
+        bare = self._remove(undress(text) if lenient else text)
+        return bare if self._fits(bare) else ""
 
     def _remove(self, text: str) -> str:
         """Take off the separators that stand in their places; others stay and will not fit."""

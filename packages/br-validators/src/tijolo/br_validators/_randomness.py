@@ -6,7 +6,16 @@ from .characters import DIGITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from random import Random as Random
+
+
+def __getattr__(name: str) -> object:
+    """Bring ``Random`` when an annotation that names it is resolved (PEP 562)."""
+    if name != "Random":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from random import Random
+
+    return Random
 
 
 def source(random: Random | None) -> Random:

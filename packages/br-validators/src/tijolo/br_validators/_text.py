@@ -5,6 +5,8 @@ from __future__ import annotations
 LONGEST = 64
 """More characters than any accepted spelling has; longer texts are refused unread."""
 
+_READ = slice(LONGEST + 1)
+
 DRESSING = dict.fromkeys(map(ord, " \t\n\r\v\f.-/"))
 """What ``Strictness.LENIENT`` drops, as a table for ``str.translate``."""
 
@@ -13,11 +15,11 @@ def exact_str(value: object) -> str | None:
     """The characters of ``value`` as a plain ``str``; None when it is not a string.
 
     ``isinstance`` would consult ``__class__``, and a subclass may override every method, so both
-    are bypassed.
+    are bypassed. Of a long text only ``LONGEST`` + 1 characters come back: enough to be refused.
     """
     if not issubclass(type(value), str):
         return None
-    return str.__str__(value)  # pyright: ignore[reportArgumentType]
+    return str.__getitem__(value, _READ)  # type: ignore[index]  # pyright: ignore[reportArgumentType]
 
 
 def undress(text: str, dressing: dict[int, None] = DRESSING) -> str:

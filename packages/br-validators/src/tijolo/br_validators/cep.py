@@ -7,14 +7,11 @@ table, which changes, so ``00000-000`` passes.
 
 from __future__ import annotations
 
+from . import _randomness
 from ._mask import Mask
 from ._randomness import source
 from .errors import BRValueError
 from .strictness import STRICT, Strictness
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from random import Random
 
 PATTERN = "^[0-9]{5}-?[0-9]{3}$"
 CANONICAL_PATTERN = "^[0-9]{8}$"
@@ -31,9 +28,12 @@ _EXPECTED = {
 
 def is_valid_cep(value: object, *, strictness: Strictness = STRICT) -> bool:
     """Tell whether ``value`` has the shape of a CEP; only a ``str`` can, and nothing raises."""
-    if strictness is STRICT and type(value) is str and _is_canonical(value):
-        return True
-    return not _MASK.read(value, strictness)[1]
+    if strictness is STRICT and type(value) is str:
+        if len(value) == 8:
+            return value.isascii() and value.isdigit()
+        if len(value) != 9:
+            return False
+    return _MASK.bare(value, strictness) != ""
 
 
 def normalize_cep(value: str, *, strictness: Strictness = STRICT) -> str:
@@ -55,7 +55,7 @@ def format_cep(value: str, *, strictness: Strictness = STRICT) -> str:
     return _MASK.apply(normalize_cep(value, strictness=strictness))
 
 
-def generate_cep(*, masked: bool = False, random: Random | None = None) -> str:
+def generate_cep(*, masked: bool = False, random: _randomness.Random | None = None) -> str:
     """Invent a CEP from 01000-000 up, the lowest that the Correios use, for tests."""
     cep = f"{source(random).randrange(1_000_000, 100_000_000):08d}"
     return _MASK.apply(cep) if masked else cep

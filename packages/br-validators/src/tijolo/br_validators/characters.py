@@ -14,9 +14,16 @@ def only_digits(value: str) -> str:
     Digits of other alphabets are dropped, not translated. Never use it on a CNPJ, which may have
     letters: use ``only_alnum`` or, better, ``normalize_cnpj``.
     """
-    return "".join([character for character in value if character in _DIGITS])
+    return _kept(value, _DIGITS)
 
 
 def only_alnum(value: str) -> str:
     """Keep the ASCII letters and digits of ``value``, with the case they have."""
-    return "".join([character for character in value if character in _ALNUM])
+    return _kept(value, _ALNUM)
+
+
+def _kept(value: str, wanted: frozenset[str]) -> str:
+    # bytes and lists can be iterated too, and would silently lose everything
+    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"value must be a str, not {type(value).__name__!r}")
+    return "".join([character for character in value if character in wanted])

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from struct import Struct
 
+from . import _randomness
 from ._mask import Mask
 from ._mod11 import DOT, HYPHEN, MISSES, SLASH, check_digit_pairs, residues, share_table
 from ._randomness import digits, source
@@ -28,7 +29,6 @@ from .strictness import STRICT, Strictness
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
 PATTERN = r"^[0-9A-Z]{2}\.?[0-9A-Z]{3}\.?[0-9A-Z]{3}/?[0-9A-Z]{4}-?[0-9]{2}$"
 CANONICAL_PATTERN = "^[0-9A-Z]{12}[0-9]{2}$"
@@ -66,25 +66,31 @@ def is_valid_cnpj(
 
     ``numeric_only`` refuses letters, for a column or a partner that cannot hold them yet.
     """
-    if strictness is STRICT and type(value) is str:
-        try:
-            if len(value) == 14:
-                a, b, c, d, e, f = _split(value.encode().translate(_RESIDUES))
-            elif len(value) == 18:
-                codes = value.encode().translate(_RESIDUES)
-                a, t, b, c, u, high, d, v, e, f, w = _split_masked(codes)
-                if not (t == u == DOT and v == SLASH and w == HYPHEN):
-                    return False
-                c |= high << 8
-            else:
-                return not _examine(value, STRICT, numeric_only)[1]
-            p, q, r, s, pairs = _tables
-            if pairs[p[a] + q[b] + r[c] + s[d] + p[e] + q[f]] != value[-2:]:
+    if strictness is not STRICT or type(value) is not str:
+        return _is_dressed(value, strictness, numeric_only)
+    size = len(value)
+    tables = _tables  # for the whole call: another thread may publish them in between
+    try:
+        if size == 14:
+            a, b, c, d, e, f = _split(value.encode().translate(_RESIDUES))
+        elif size == 18:
+            codes = value.encode().translate(_RESIDUES)
+            a, t, b, c, u, high, d, v, e, f, w = _split_masked(codes)
+            if not (t == u == DOT and v == SLASH and w == HYPHEN):
                 return False
-            return value not in _ZEROS and not (numeric_only and value.isupper())
-        except MISSES:  # another spelling, another alphabet, or tables not built yet
-            pass
-    return not _examine(value, strictness, numeric_only)[1]
+            c |= high << 8
+        else:
+            between = 14 < size < 18 and not value.isalnum()
+            return between and _is_partly_masked(value, numeric_only)
+        p, q, r, s, pairs = tables
+        if pairs[p[a] + q[b] + r[c] + s[d] + p[e] + q[f]] != value[-2:]:
+            return False
+        return value not in _ZEROS and not (numeric_only and value.isupper())
+    except MISSES:  # another alphabet, or tables not built yet
+        if tables[0]:
+            return False
+    _build_tables()
+    return is_valid_cnpj(value, numeric_only=numeric_only)
 
 
 def normalize_cnpj(
@@ -102,16 +108,16 @@ def normalize_cnpj(
     if strict and is_valid_cnpj(value, numeric_only=numeric_only):
         if len(value) == 14:
             return value
-        return value.replace(".", "").replace("/", "").replace("-", "")
+        return _without_separators(value)
     bare, broken = _examine(value, strictness, numeric_only)
     if broken:
         raise BRValueError("cnpj", broken, _EXPECTED[broken])
     return bare
 
 
-def format_cnpj(value: str, *, strictness: Strictness = STRICT) -> str:
+def format_cnpj(value: str, *, strictness: Strictness = STRICT, numeric_only: bool = False) -> str:
     """Return a CNPJ as ``XX.XXX.XXX/XXXX-00``; raise as ``normalize_cnpj`` does."""
-    return _MASK.apply(normalize_cnpj(value, strictness=strictness))
+    return _MASK.apply(normalize_cnpj(value, strictness=strictness, numeric_only=numeric_only))
 
 
 def generate_cnpj(
@@ -119,20 +125,37 @@ def generate_cnpj(
     alphanumeric: bool = False,
     all_letters: bool = False,
     masked: bool = False,
-    random: Random | None = None,
+    random: _randomness.Random | None = None,
 ) -> str:
     """Invent a valid CNPJ, for tests; the same ``random`` state gives the same number.
 
-    ``alphanumeric`` puts at least one letter in it; none of I, O, U, Q and F unless
-    ``all_letters``. An invented number may belong to somebody: never send it to a third party.
+    ``alphanumeric`` puts at least one letter in it, but none of I, O, U, Q and F;
+    ``all_letters``, which implies it, allows these too. An invented number may
+    belong to somebody: never send it to a third party.
     """
     randomness = source(random)
     alphabet = DIGITS + (LETTERS if all_letters else _UNAMBIGUOUS)
+    with_letters = alphanumeric or all_letters
     base = digits(randomness, 12)
-    while base == "0" * 12 or (alphanumeric and base.isdigit()):
-        base = "".join(randomness.choices(alphabet if alphanumeric else DIGITS, k=12))
+    while base == "0" * 12 or (with_letters and base.isdigit()):
+        base = "".join(randomness.choices(alphabet if with_letters else DIGITS, k=12))
     cnpj = base + _pair(base)
     return _MASK.apply(cnpj) if masked else cnpj
+
+
+def _is_partly_masked(value: str, numeric_only: bool) -> bool:
+    # the length first: most that come here only miss a character
+    return len(_without_separators(value)) == 14 and _is_dressed(value, STRICT, numeric_only)
+
+
+def _without_separators(value: str) -> str:
+    return value.replace(".", "").replace("/", "").replace("-", "")
+
+
+def _is_dressed(value: object, strictness: Strictness, numeric_only: bool) -> bool:
+    """The verdict on any accepted spelling, by way of the bare characters."""
+    bare = _MASK.bare(value, strictness)
+    return bare != "" and is_valid_cnpj(bare, numeric_only=numeric_only)
 
 
 def _examine(value: object, strictness: Strictness, numeric_only: bool) -> tuple[str, str]:

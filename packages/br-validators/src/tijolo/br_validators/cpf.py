@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from struct import Struct
 
+from . import _randomness
 from ._mask import Mask
 from ._mod11 import DOT, HYPHEN, MISSES, check_digit_pairs, residues, share_table
 from ._randomness import digits, source
@@ -21,7 +22,6 @@ from .strictness import STRICT, Strictness
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
 PATTERN = r"^[0-9]{3}\.?[0-9]{3}\.?[0-9]{3}-?[0-9]{2}$"
 CANONICAL_PATTERN = "^[0-9]{11}$"
@@ -47,23 +47,30 @@ _tables: _Tables = ([], [], [], [], [], [])
 
 def is_valid_cpf(value: object, *, strictness: Strictness = STRICT) -> bool:
     """Tell whether ``value`` is a CPF; only a ``str`` can be, and no value makes this raise."""
-    if strictness is STRICT and type(value) is str:
-        try:
-            if len(value) == 11:
-                a, b, c, d, e = _split(value.encode().translate(_RESIDUES))
-            elif len(value) == 14:
-                a, b, u, high, c, v, d, e, w = _split_masked(value.encode().translate(_RESIDUES))
-                if not (u == v == DOT and w == HYPHEN):
-                    return False
-                b |= high << 8
-            else:
-                return not _examine(value, STRICT)[1]
-            p, q, r, s, t, pairs = _tables
-            pair = pairs[p[a] + q[b] + r[c] + s[d] + t[e]]
-            return pair == value[-2:] and value not in _REPEATED
-        except MISSES:  # another spelling, another alphabet, or tables not built yet
-            pass
-    return not _examine(value, strictness)[1]
+    if strictness is not STRICT or type(value) is not str:
+        return _is_dressed(value, strictness)
+    size = len(value)
+    tables = _tables  # for the whole call: another thread may publish them in between
+    try:
+        if size == 11:
+            if not value.isdigit():
+                return False
+            a, b, c, d, e = _split(value.encode().translate(_RESIDUES))
+        elif size == 14:
+            a, b, u, high, c, v, d, e, w = _split_masked(value.encode().translate(_RESIDUES))
+            if not (u == v == DOT and w == HYPHEN):
+                return False
+            b |= high << 8
+        else:
+            return 11 < size < 14 and not value.isdigit() and _is_partly_masked(value)
+        p, q, r, s, t, pairs = tables
+        pair = pairs[p[a] + q[b] + r[c] + s[d] + t[e]]
+        return pair == value[-2:] and value not in _REPEATED
+    except MISSES:  # another alphabet, or tables not built yet
+        if tables[0]:
+            return False
+    _build_tables()
+    return is_valid_cpf(value)
 
 
 def normalize_cpf(value: str, *, strictness: Strictness = STRICT) -> str:
@@ -74,7 +81,7 @@ def normalize_cpf(value: str, *, strictness: Strictness = STRICT) -> str:
             ``reserved`` or ``checksum``.
     """
     if strictness is STRICT and type(value) is str and is_valid_cpf(value):
-        return value if len(value) == 11 else value.replace(".", "").replace("-", "")
+        return value if len(value) == 11 else _without_separators(value)
     bare, broken = _examine(value, strictness)
     if broken:
         raise BRValueError("cpf", broken, _EXPECTED[broken])
@@ -86,7 +93,7 @@ def format_cpf(value: str, *, strictness: Strictness = STRICT) -> str:
     return _MASK.apply(normalize_cpf(value, strictness=strictness))
 
 
-def generate_cpf(*, masked: bool = False, random: Random | None = None) -> str:
+def generate_cpf(*, masked: bool = False, random: _randomness.Random | None = None) -> str:
     """Invent a valid CPF, for tests; the same ``random`` state gives the same number.
 
     An invented number may belong to somebody: never send it to a third party.
@@ -97,6 +104,21 @@ def generate_cpf(*, masked: bool = False, random: Random | None = None) -> str:
         base = digits(randomness, 9)
     cpf = base + _pair(base)
     return _MASK.apply(cpf) if masked else cpf
+
+
+def _is_partly_masked(value: str) -> bool:
+    # the length first: most that come here only miss a digit
+    return len(_without_separators(value)) == 11 and _is_dressed(value, STRICT)
+
+
+def _without_separators(value: str) -> str:
+    return value.replace(".", "").replace("-", "")
+
+
+def _is_dressed(value: object, strictness: Strictness) -> bool:
+    """The verdict on any accepted spelling, by way of the bare digits."""
+    bare = _MASK.bare(value, strictness)
+    return bare != "" and is_valid_cpf(bare)
 
 
 def _examine(value: object, strictness: Strictness) -> tuple[str, str]:

@@ -6,17 +6,13 @@ Counting digits would not do: a CNPJ may have letters. The sources are those of 
 
 from __future__ import annotations
 
-from . import cnpj, cpf
+from . import _randomness, cnpj, cpf
 from ._randomness import source
-from ._text import LONGEST, exact_str, undress
+from ._text import DRESSING, LONGEST, exact_str
 from .cnpj import format_cnpj, generate_cnpj, is_valid_cnpj, normalize_cnpj
 from .cpf import format_cpf, generate_cpf, is_valid_cpf, normalize_cpf
 from .errors import BRValueError
-from .strictness import STRICT, Strictness
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from random import Random
+from .strictness import STRICT, Strictness, is_lenient
 
 PATTERN = f"^(?:{cpf.PATTERN[1:-1]}|{cnpj.PATTERN[1:-1]})$"
 CANONICAL_PATTERN = f"^(?:{cpf.CANONICAL_PATTERN[1:-1]}|{cnpj.CANONICAL_PATTERN[1:-1]})$"
@@ -41,16 +37,13 @@ def normalize_cpf_cnpj(value: str, *, strictness: Strictness = STRICT) -> str:
     Raises:
         BRValueError: that of ``normalize_cpf`` or ``normalize_cnpj``, by the length of ``value``;
             of kind ``cpf_cnpj``, with the rule ``type`` or ``length``, where it is neither's.
+            The length is that without separators and white space, accepted or not.
     """
-    if strictness is STRICT and type(value) is str:
-        if len(value) == 11:
-            return normalize_cpf(value)
-        if len(value) == 14 and value[3] != ".":
-            return normalize_cnpj(value)
+    is_lenient(strictness)  # another type is a TypeError, whatever the value
     text = exact_str(value)
     if text is None:
         raise BRValueError("cpf_cnpj", "type", _EXPECTED["type"])
-    size = len(undress(text)) if len(text) <= LONGEST else 0
+    size = _bare_length(text)
     if size == 11:
         return normalize_cpf(text, strictness=strictness)
     if size == 14:
@@ -65,10 +58,22 @@ def format_cpf_cnpj(value: str, *, strictness: Strictness = STRICT) -> str:
 
 
 def generate_cpf_cnpj(
-    *, alphanumeric: bool = False, masked: bool = False, random: Random | None = None
+    *,
+    alphanumeric: bool = False,
+    all_letters: bool = False,
+    masked: bool = False,
+    random: _randomness.Random | None = None,
 ) -> str:
     """Invent a CPF or a CNPJ, each half the time, for tests; options as ``generate_cnpj``."""
     randomness = source(random)
     if randomness.random() < 0.5:
         return generate_cpf(masked=masked, random=randomness)
-    return generate_cnpj(alphanumeric=alphanumeric, masked=masked, random=randomness)
+    return generate_cnpj(
+        alphanumeric=alphanumeric, all_letters=all_letters, masked=masked, random=randomness
+    )
+
+
+def _bare_length(text: str) -> int:
+    if text.isalnum():  # nothing to take off
+        return len(text)
+    return len(text.translate(DRESSING)) if len(text) <= LONGEST else 0

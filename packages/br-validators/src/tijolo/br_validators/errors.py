@@ -40,4 +40,5 @@ class BRValueError(ValueError):
 
     def __str__(self) -> str:
         label = _LABELS.get(self.kind, self.kind.upper())
-        return f"Not a valid {label}: {_BROKEN[self.rule]}; expected {self.expected}."
+        broken = _BROKEN.get(self.rule, f"it breaks the rule {self.rule!r}")
+        return f"Not a valid {label}: {broken}; expected {self.expected}."

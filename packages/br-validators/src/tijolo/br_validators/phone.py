@@ -12,15 +12,12 @@ dialled: one line has one spelling, with or without ``+55`` in front.
 
 from __future__ import annotations
 
+from . import _randomness
 from ._randomness import digits, source
 from ._text import DRESSING, LONGEST, exact_str, undress
 from .characters import DIGITS
 from .errors import BRValueError
 from .strictness import STRICT, Strictness, is_lenient
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from random import Random
 
 _SECOND_DIGITS = {
     "1": "123456789",
@@ -38,7 +35,7 @@ AREA_CODES = frozenset(first + second for first, all_ in _SECOND_DIGITS.items() 
 
 _DDD = f"(?:{'|'.join([f'{first}[{second}]' for first, second in _SECOND_DIGITS.items()])})"
 _SUBSCRIBER = "(?:9[0-9]{4}|[2-5][0-9]{3})"
-PATTERN = rf"^(?:\+?55 ?)?(?:{_DDD}|\({_DDD}\)) ?{_SUBSCRIBER}[- ]?[0-9]{{4}}$"
+PATTERN = rf"^(?:\+?55 ?)?(?:{_DDD}|\({_DDD}\)) ?{_SUBSCRIBER}[ \-]?[0-9]{{4}}$"
 CANONICAL_PATTERN = f"^{_DDD}{_SUBSCRIBER}[0-9]{{4}}$"
 EXAMPLES = ("11988887777", "(11) 98888-7777", "+55 11 98888-7777")
 
@@ -62,9 +59,13 @@ def is_valid_phone_br(value: object, *, strictness: Strictness = STRICT) -> bool
 
     Only a ``str`` can be one, and no value makes this raise.
     """
-    if strictness is STRICT and type(value) is str and _is_canonical(value):
-        return True
-    return not _examine(value, strictness)[1]
+    if strictness is STRICT and type(value) is str:
+        if not 10 <= len(value) <= 19:  # +55 (11) 98888-7777 is the longest spelling
+            return False
+        if value.isdigit():
+            return _is_canonical(value.removeprefix("55") if len(value) > 11 else value)
+    national, broken = _reduce(value, strictness)
+    return not broken and _is_canonical(national)
 
 
 def normalize_phone_br(value: str, *, strictness: Strictness = STRICT) -> str:
@@ -94,7 +95,7 @@ def to_e164(value: str, *, strictness: Strictness = STRICT) -> str:
 
 
 def generate_phone_br(
-    *, landline: bool = False, masked: bool = False, random: Random | None = None
+    *, landline: bool = False, masked: bool = False, random: _randomness.Random | None = None
 ) -> str:
     """Invent a mobile (or ``landline``) number, for tests.
 
@@ -115,6 +116,14 @@ def _is_canonical(text: str) -> bool:
 
 def _examine(value: object, strictness: Strictness) -> tuple[str, str]:
     """The canonical digits and ``""``, or ``""`` and the broken rule."""
+    national, broken = _reduce(value, strictness)
+    if broken or _is_canonical(national):
+        return national, broken
+    return "", _broken_rule(national)
+
+
+def _reduce(value: object, strictness: Strictness) -> tuple[str, str]:
+    """What is left without prefixes and separators, or ``""`` and a rule that is broken already."""
     lenient = is_lenient(strictness)
     text = exact_str(value)
     if text is None:
@@ -127,12 +136,11 @@ def _examine(value: object, strictness: Strictness) -> tuple[str, str]:
         return "", "characters"
     if text[:1] == "+" and text[:3] != "+55":
         return "", "country"
-    national = _national(text)
-    broken = _broken_rule(national)
-    return ("", broken) if broken else (national, "")
+    return _national(text), ""
 
 
 def _broken_rule(national: str) -> str:
+    """The rule that what is no canonical number breaks."""
     digits_only = [character for character in national if character in DIGITS]
     if len(digits_only) not in (10, 11):
         return "length"
@@ -140,13 +148,14 @@ def _broken_rule(national: str) -> str:
         return "separators"
     if national[:2] not in AREA_CODES:
         return "area_code"
-    return "" if _is_canonical(national) else "subscriber"
+    return "subscriber"
 
 
 def _national(text: str) -> str:
     """Take off ``+55`` and the separators that stand in their places; others stay."""
-    count = sum(character in DIGITS for character in text)
-    if text[:1] == "+" or (count > 11 and text[:2] == "55"):
+    if text[:1] == "+" or (
+        text[:2] == "55" and sum(character in DIGITS for character in text) > 11
+    ):
         text = text.removeprefix("+")[2:].removeprefix(" ")
     if text[:1] == "(" and text[3:4] == ")":
         text = text[1:3] + text[4:]
@@ -158,9 +167,12 @@ def _national(text: str) -> str:
 
 
 def _without_trunk(text: str) -> str:
-    """Take off ``0055``, or the trunk prefix ``0`` with or without a two-digit carrier code."""
+    """Write ``0055`` as ``+55``; take off the trunk ``0`` with or without a two-digit carrier code.
+
+    Nothing else may follow a trunk than area code and number, so a country code stays a fault.
+    """
     if text[:4] == "0055":
-        return text[4:]
-    if text[:1] == "0" and text[1:2] != "0":
+        return "+" + text[2:]
+    if text[:1] == "0" and text[1:2] not in ("0", "+"):
         return text[3:] if len(text) in (13, 14) else text[1:]
     return text

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from . import cep, cnpj, cpf, cpf_cnpj, phone
 from .errors import BRValueError
-from .strictness import Strictness
+from .strictness import Strictness, is_lenient
 
 try:
     from pydantic_core import PydanticCustomError, core_schema
@@ -21,7 +21,8 @@ except ModuleNotFoundError as exc:
         raise
     raise ImportError(
         "tijolo.br_validators.pydantic needs Pydantic; "
-        'install it with: pip install "tijolo-br-validators[pydantic]"'
+        'install it with: pip install "tijolo-br-validators[pydantic]"',
+        name="pydantic",
     ) from exc
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Canonical:
 
     ``pattern`` is what the validation schema publishes, ``canonical_pattern`` what the
     serialization schema does; with ``Strictness.LENIENT`` the former is left out, for no pattern
-    says it.
+    says it. What the field itself says of its schema goes before all of this.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Canonical:
         examples: tuple[str, ...],
         strictness: Strictness = Strictness.STRICT,
     ) -> None:
-        lenient = strictness is Strictness.LENIENT
+        lenient = is_lenient(strictness)
         self._normalize = partial(normalize, strictness=strictness) if lenient else normalize
         self._format = format
         self._pattern = None if lenient else pattern
@@ -66,16 +67,14 @@ class Canonical:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         """Normalise what the underlying string schema let through."""
-        normalize = self._normalize
+        return core_schema.no_info_after_validator_function(self._validate, handler(source))
 
-        def validate(value: str) -> str:
-            try:
-                return normalize(value)
-            except BRValueError as exc:
-                error = exc
-            raise PydanticCustomError(error.code, str(error))  # pyright: ignore[reportArgumentType]
-
-        return core_schema.no_info_after_validator_function(validate, handler(source))
+    def _validate(self, value: str) -> str:  # a method, not a closure: it can be pickled
+        try:
+            return self._normalize(value)
+        except BRValueError as exc:
+            error = exc
+        raise PydanticCustomError(error.code, str(error))  # pyright: ignore[reportArgumentType]
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
@@ -85,9 +84,10 @@ class Canonical:
         serialized = handler.mode == "serialization"
         pattern = self._canonical_pattern if serialized else self._pattern
         if pattern is not None:
-            published["pattern"] = pattern
-        published["format"] = self._format
-        published["examples"] = list(self._examples[:1] if serialized else self._examples)
+            published.setdefault("pattern", pattern)
+        published.setdefault("format", self._format)
+        examples = self._examples[:1] if serialized else self._examples
+        published.setdefault("examples", list(examples))
         return published
 
 

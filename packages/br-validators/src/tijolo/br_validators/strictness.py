@@ -4,31 +4,42 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ClassVar, Final
+    from typing import ClassVar
+
+_USE = "use Strictness.STRICT or Strictness.LENIENT"
 
 
 class Strictness:
     """What may surround the characters of a number; the rules of the number itself never change.
 
     ``STRICT`` accepts the bare number, the official mask, or any part of that mask with each
-    separator in its place; letters in upper case; nothing else, not even a final newline.
+    separator in its place (a phone's parentheses both or neither, and a space may stand for its
+    hyphen); letters in upper case; nothing else, not even a final newline.
 
     ``LENIENT`` also accepts, anywhere in the text, ASCII white space, ``.``, ``-`` and ``/`` (and
     for phones ``(`` and ``)``), lower-case ASCII letters where letters are allowed, and for phones
-    the dialling prefixes ``0055``, ``0`` and ``0`` with a carrier code.
+    one of the dialling prefixes ``0055``, ``0`` and ``0`` with a carrier code.
 
     Neither accepts a character outside ASCII, supplies missing zeros, or reads more than
     64 characters.
     """
 
     # A plain class: importing enum would take longer than importing this whole package.
-    __slots__ = ("value",)
+    __slots__ = ("_value",)
 
     STRICT: ClassVar[Strictness]
     LENIENT: ClassVar[Strictness]
 
-    def __init__(self, value: str) -> None:
-        self.value: Final = value
+    _value: str
+
+    def __new__(cls, value: str) -> Strictness:
+        """Refuse a third one: it would be neither of the two that the functions know."""
+        raise TypeError(f"Strictness is not called; {_USE}")
+
+    @property
+    def value(self) -> str:
+        """``"strict"`` or ``"lenient"``."""
+        return self._value
 
     def __repr__(self) -> str:
         return f"Strictness.{self.value.upper()}"
@@ -37,8 +48,14 @@ class Strictness:
         return getattr, (Strictness, self.value.upper())
 
 
-STRICT = Strictness.STRICT = Strictness("strict")
-Strictness.LENIENT = Strictness("lenient")
+def _constant(value: str) -> Strictness:
+    made = object.__new__(Strictness)
+    object.__setattr__(made, "_value", value)
+    return made
+
+
+STRICT = Strictness.STRICT = _constant("strict")
+Strictness.LENIENT = _constant("lenient")
 
 
 def is_lenient(strictness: Strictness) -> bool:
@@ -48,4 +65,4 @@ def is_lenient(strictness: Strictness) -> bool:
     if strictness is STRICT:
         return False
     message = f"strictness must be a Strictness, not {type(strictness).__name__!r}"
-    raise TypeError(f"{message}; use Strictness.STRICT or Strictness.LENIENT")
+    raise TypeError(f"{message}; {_USE}")
