@@ -110,6 +110,8 @@ def rows(
             refused = [spoil(number) for number in valid]
             assert answers(subject, refused, False), (kind, what)
             right = {n: check for n, check in able.items() if answers(check, refused, False)}
+            if not right:
+                continue  # nobody to compare with
             note = " [shape alone: parity is the goal]" if goal == PARITY else ""
             title = f"{kind}, {spelling}, {what}{note}"
             yield row(title, subject, right, refused, left_out(peers, right), goal)
