@@ -136,6 +136,7 @@ def db_url(backend, make_database, tmp_path):
     """The URL of a database of ``backend``."""
     if backend == "sqlite":
         return make_url(f"sqlite+aiosqlite:///{tmp_path}/shop.db")
+    pytest.importorskip({"postgres": "asyncpg", "mariadb": "asyncmy"}[backend])
     if service_problem(backend):
         pytest.skip("no server")
     return make_database(backend)

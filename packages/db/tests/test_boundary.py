@@ -326,6 +326,7 @@ async def test_attempts_end(db):
 
 
 async def test_a_database_that_is_down_is_503_without_its_address():
+    pytest.importorskip("asyncpg")
     db = AsyncDatabaseManager("postgresql://user:hush@127.0.0.1:1/none")
     await db.connect()
     with pytest.raises(ServiceUnavailableException) as caught:

@@ -135,6 +135,7 @@ async def test_d24_a_pool_without_a_size_gets_no_size(db_url):
 
 
 async def test_d25_the_health_check_answers_while_the_pool_is_full(db_url, caplog):
+    pytest.importorskip("asyncpg")  # what is down below
     db = AsyncDatabaseManager(db_url, pool_size=1, max_overflow=0, pool_timeout=30)
     await db.connect()
     async with db.transaction() as session:

@@ -19,6 +19,7 @@ SYNC_DRIVERS = {
     "mariadb": "mariadb+pymysql",
 }
 _ASYNC_NAMES = {"aiosqlite", "asyncpg", "asyncmy", "aiomysql"}
+_SYNCHRONOUS = frozenset({"psycopg", "pymysql"})
 _EXTRAS = {"sqlite": "sqlite", "postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 _SECRET_WORDS = ("pass", "pwd", "secret", "token", "key")
 
@@ -65,7 +66,8 @@ def _with_driver(url: URL, drivers: dict[str, str], *, wants_async: bool) -> URL
 
 def extra_of(url: URL) -> str:
     """The extra of tijolo-db that brings a driver for ``url``."""
-    return _EXTRAS[url.get_backend_name()]
+    driver = url.get_driver_name()
+    return driver if driver in _SYNCHRONOUS else _EXTRAS[url.get_backend_name()]
 
 
 def is_memory(url: URL) -> bool:
