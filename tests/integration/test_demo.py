@@ -41,9 +41,10 @@ def demo(tmp_path):
             break
     else:
         pytest.fail(f"the demonstration ended:\n{printed}")
-    process.send_signal(signal.SIGINT)
-    process.stdout.read()
-    process.wait(timeout=20)
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        process.wait(timeout=20)
     process.stdout.close()
 
 
@@ -88,3 +89,15 @@ def test_a_busy_port_is_said_and_nothing_is_migrated(demo, tmp_path):
     assert "--port" in second.stderr
     assert "Traceback" not in second.stderr
     assert not (tmp_path / "second.db").exists()
+
+
+def test_an_interrupt_ends_the_demonstration_quietly(demo):
+    base, process = demo
+    with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
+        assert client.get(f"{base}/health/readiness").status_code == 200
+
+    process.send_signal(signal.SIGINT)
+    said = process.stdout.read()
+
+    assert process.wait(timeout=20) == 0
+    assert "Traceback" not in said

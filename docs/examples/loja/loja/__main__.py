@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import socket
 import sys
 from pathlib import Path
@@ -59,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
         flush=True,
     )
     config = uvicorn.Config(make_app(settings), log_config=None, access_log=False)
-    with listener:
+    # uvicorn raises it once more after it has shut down
+    with listener, contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return 0
 

@@ -19,6 +19,11 @@ def make_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     db = AsyncDatabaseManager.from_settings(settings)
 
+    async def cursors_are_signed() -> None:
+        secret = settings.DATABASE_CURSOR_SECRET.get_secret_value()
+        if not (secret or settings.ENVIRONMENT.is_development):
+            raise RuntimeError("orders are paged by cursor: set DATABASE_CURSOR_SECRET")
+
     @asynccontextmanager
     async def logs(app: FastAPI) -> AsyncIterator[None]:
         configure_logging_from_settings(settings)
@@ -30,5 +35,9 @@ def make_app(settings: Settings | None = None) -> FastAPI:
         [make_customers_router(db), make_products_router(db), make_orders_router(db)],
         service_name="Loja",
         service_version="0.1.0",
-        lifecycle=AppLifecycle(resources={"database": db}, lifespan_extras=[logs]),
+        lifecycle=AppLifecycle(
+            resources={"database": db},
+            startup_validators=[cursors_are_signed],
+            lifespan_extras=[logs],
+        ),
     )

@@ -4,6 +4,8 @@ import asyncio
 import uuid
 
 import pytest
+from loja.app import make_app
+from loja.settings import Settings
 
 from tijolo.br_validators import generate_cnpj, generate_cpf
 
@@ -243,3 +245,14 @@ async def test_malformed_json_is_a_400_and_the_shop_goes_on(shop):
 
     assert (broken.status_code, broken.json()["code"]) == (400, "MALFORMED_JSON")
     assert (await shop.get("/customers")).status_code == 200
+
+
+async def test_production_does_not_start_without_a_secret_for_its_cursors(settings):
+    unsigned = Settings(
+        _env_file=None, ENVIRONMENT="production", DATABASE_URL=settings.DATABASE_URL
+    )
+    app = make_app(unsigned)
+
+    with pytest.raises(RuntimeError, match="DATABASE_CURSOR_SECRET"):
+        async with app.router.lifespan_context(app):
+            pass
