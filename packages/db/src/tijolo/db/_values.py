@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy.sql import ClauseElement
@@ -14,10 +14,17 @@ from sqlalchemy.types import BigInteger, DateTime, Integer, SmallInteger, TypeDe
 from tijolo.db.types import UtcDateTime
 
 
+def without_decorator(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
+    """The type that a ``TypeDecorator`` is made of; any other as it is."""
+    inner = column_type
+    while isinstance(inner, TypeDecorator):
+        inner = cast("TypeEngine[Any]", inner.impl_instance)
+    return inner
+
+
 def is_instant(column_type: TypeEngine[Any]) -> bool:
     """Whether values of the column have both a day and a time."""
-    inner = column_type.impl if isinstance(column_type, TypeDecorator) else column_type
-    return isinstance(inner, DateTime)
+    return isinstance(without_decorator(column_type), DateTime)
 
 
 def coerce(column_type: TypeEngine[Any], value: Any) -> Any:
