@@ -13,7 +13,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import Double, Enum, Float, Integer, Numeric
 
-from tijolo.db._mapping import attribute_of, column_of, is_a, remember
+from tijolo.db._mapping import attribute_of, is_a, remember, type_of
 from tijolo.db._values import without_decorator
 from tijolo.db.cursors import InvalidCursorException
 from tijolo.db.ordering import OrderKey
@@ -26,7 +26,7 @@ def exact(model: type[Any], name: str, dialect: str) -> ColumnElement[Any] | Non
     SQLite keeps a NUMERIC as a float that is read rounded; MariaDB shows a FLOAT with six
     digits, and sorts an ENUM by its number but compares it as text.
     """
-    column_type = column_of(model, name).type
+    column_type = type_of(model, name)
     inner, attribute = without_decorator(column_type), attribute_of(model, name)
     if dialect in {"mysql", "mariadb"}:
         written = column_type.compile(dialect=mysql.dialect()).upper()
