@@ -152,6 +152,11 @@ class Label(Narrow):
     kind: Mapped[str | None] = mapped_column(Enum("a", "b", native_enum=False), default=None)
 
 
+async def _write_label(db, method, rows, **options):
+    async with db.transaction() as session:
+        await getattr(BaseRepository(session, model=Label), method)(rows, **options)
+
+
 @pytest.mark.parametrize(
     "backend",
     [
@@ -168,9 +173,7 @@ async def test_a_text_that_is_too_long_is_refused_and_not_cut(db, column):
         for method in ("bulk_create_values", "bulk_upsert"):
             options = {"conflict_columns": ["id"]} if method == "bulk_upsert" else {}
             with pytest.raises(ValidationException):
-                async with db.transaction() as session:
-                    repo = BaseRepository(session, model=Label)
-                    await getattr(repo, method)([{"id": 1, column: "abcdefgh"}], **options)
+                await _write_label(db, method, [{"id": 1, column: "abcdefgh"}], **options)
         async with db.transaction() as session:
             repo = BaseRepository(session, model=Label)
             assert await repo.count() == 0

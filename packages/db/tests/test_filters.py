@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column
 
-from tijolo.core import ValidationException
+from tijolo.core import NotFoundException, ValidationException
 from tijolo.db import (
     UNSET,
     BaseRepository,
@@ -349,9 +349,9 @@ BAD = {
         ("moment__lt", datetime(9999, 12, 31, 23, 59, 59, tzinfo=WEST)),
         ("moment__gt", datetime(1, 1, 1, tzinfo=EAST)),
         ("moment__in", [datetime(1, 1, 1, tzinfo=EAST)]),
-        *(("moment__lte", date.max), ("moment", {date.max}), ("moment", {date.today(), "x"})),
-        *(("moment__between", [date.today()]), ("moment", 5)),
-        *(("moment__between", [date.today()] * 3), ("moment__contains", date.today())),
+        *(("moment__lte", date.max), ("moment", {date.max}), ("moment", {NOON.date(), "x"})),
+        *(("moment__between", [NOON.date()]), ("moment", 5)),
+        *(("moment__between", [NOON.date()] * 3), ("moment__contains", NOON.date())),
     ],
     "others": [("raw", "x"), ("raw", 1), ("lasts", 5), ("lasts", timedelta.max)],
     "lists": [
@@ -411,3 +411,18 @@ async def test_hybrids_members_and_any_iterable_are_filters(samples):
         for filters, expected in GOOD:
             assert [row.id for row in await repo.list(filters, order_by="id")] == expected, filters
             assert [row.id for row in await repo.fetch(filters, order_by="id")] == expected, filters
+
+
+async def test_a_key_that_no_row_can_have_finds_none(samples, shop):
+    async with samples.read_only() as session:
+        repo = BaseRepository(session, model=Sample)
+        assert (await repo.get_by_id("2")).title == "Two"
+        assert (await repo.fetch_by_id("2")).title == "Two"
+        for key in (10**30, -(10**400), "9" * 19, "9" * 5000, "x", "", "\u0665", "1.0", None):
+            assert await repo.get_by_id_or_none(key) is None
+            with pytest.raises(NotFoundException):
+                await repo.get_by_id(key)
+            with pytest.raises(NotFoundException):
+                await repo.fetch_by_id(key)
+        products = BaseRepository(session, model=shop.Product)
+        assert await products.get_by_id_or_none("not-a-uuid") is None

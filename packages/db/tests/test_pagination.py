@@ -3,6 +3,7 @@ from __future__ import annotations
 import enum
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -285,7 +286,8 @@ async def test_a_query_with_joins_is_ordered_by_its_own_model(db, repository, sh
 async def test_an_order_by_another_models_key_still_gets_a_tie_break(db, repository, shop):
     async with db.transaction() as session:
         customer = shop.Customer(email="a@x")
-        session.add(shop.Order(customer=customer, lines=[shop.Line(position=n) for n in range(9)]))
+        lines = [shop.Line(id=UUID(int=n * 5 % 9 + 1), position=n) for n in range(9)]
+        session.add(shop.Order(customer=customer, lines=lines))
     joined = [shop.Line.order_id == shop.Order.id]
     async with db.read_only() as session:
         repo = repository(session, shop.Line)

@@ -265,13 +265,16 @@ class Pages(Reads[ModelT]):
         wanted = {name: exact(self.model, name, self._dialect) for name in names}
         inexact = {name: column for name, column in wanted.items() if column is not None}
         if inexact:
-            own = zip(self._primary_key(), mapper_of(self.model).primary_key_from_instance(row), strict=True)
+            values = mapper_of(self.model).primary_key_from_instance(row)
+            own = zip(self._primary_key(), values, strict=True)
             statement = select(*inexact.values()).where(*(key == value for key, value in own))
             statement = statement.execution_options(**{INCLUDE_DELETED: True})
             stored = (await self.session.execute(statement)).one()
             found.update(zip(inexact, stored, strict=True))
             return tuple(found[name] for name in names)
-        return tuple(check_storable(key, found[name]) for key, name in zip(keys, names, strict=True))
+        return tuple(
+            check_storable(key, found[name]) for key, name in zip(keys, names, strict=True)
+        )
 
     def _column_name(self, key: OrderKey) -> str:
         if key.name is None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.sql import ClauseElement
@@ -26,12 +26,15 @@ from sqlalchemy.types import (
 from tijolo.db._mapping import is_a
 from tijolo.db.types import UtcDateTime
 
+_MAX_DIGITS = 20
+"""What 64 bits can need."""
+
 
 def without_decorator(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
     """The type that a ``TypeDecorator`` is made of; any other as it is."""
     inner = column_type
     while isinstance(inner, TypeDecorator):
-        inner = cast("TypeEngine[Any]", inner.impl_instance)
+        inner = inner.impl_instance
     return inner
 
 
@@ -69,6 +72,16 @@ def coerce(column_type: TypeEngine[Any], value: Any) -> Any:
     return _storable(value) if check is None else check(column_type, value)
 
 
+def key_value(column_type: TypeEngine[Any], value: Any, *, wide: bool) -> Any:
+    """A key from a path in the column's type; ``wide`` where every integer has 64 bits."""
+    if not isinstance(without_decorator(column_type), Integer):
+        return coerce(column_type, value)
+    digits = value.removeprefix("-") if isinstance(value, str) else ""
+    if digits.isascii() and digits.isdigit() and len(digits) < _MAX_DIGITS:
+        value = int(value)
+    return coerce(BigInteger() if wide else column_type, value)
+
+
 def check_text(value: Any) -> str:
     """``value``, or ValueError when it is no text that every database can hold."""
     if not isinstance(value, str):
@@ -82,8 +95,11 @@ def check_text(value: Any) -> str:
     return value
 
 
-def _storable(value: Any) -> Any:
+def _storable(given: Any) -> Any:
     """A value of a column whose type is not known: what no driver takes is refused."""
+    if is_a(given, list, tuple):
+        return [_storable(item) for item in given]
+    value: object = given
     if isinstance(value, str):
         return check_text(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -94,8 +110,6 @@ def _storable(value: Any) -> Any:
         return value.astimezone(UTC)
     if isinstance(value, Mapping):
         raise ValueError("needs a single value")
-    if is_a(value, list, tuple):
-        return [_storable(item) for item in value]
     return value
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, and_, false, not_, or_
 from sqlalchemy.exc import ArgumentError
@@ -165,7 +165,7 @@ def _is_many(value: Any) -> bool:
 def _many(value: Any) -> list[Any]:
     if not _is_many(value):
         raise ValueError("needs a list of values")
-    found = list(islice(value, MAX_VALUES + 1))
+    found: list[Any] = list(islice(cast("Iterable[Any]", value), MAX_VALUES + 1))
     if len(found) > MAX_VALUES:
         raise ValueError(f"takes at most {MAX_VALUES} values")
     return found

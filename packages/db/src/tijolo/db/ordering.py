@@ -156,7 +156,9 @@ def _unwrap(given: Any, descending: bool) -> tuple[Any, bool, bool | None]:
 def _mapped(model: type[Any], expression: Any) -> tuple[str | None, bool]:
     """The attribute name of a column of ``model`` and whether it can be NULL."""
     if isinstance(expression, InstrumentedAttribute):
-        own = issubclass(model, expression.class_) and expression.key in column_names(model)
+        own = issubclass(
+            model, cast("type[Any]", expression.class_)
+        ) and expression.key in column_names(model)
         if not own:
             return None, True
         return expression.key, bool(column_of(model, expression.key).nullable)
