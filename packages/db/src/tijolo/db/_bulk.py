@@ -218,7 +218,7 @@ class _AnyLength(TypeDecorator[Any]):
         super().__init__()
         self.inner = inner
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+    def bind_processor(self, dialect: Dialect) -> Any:
         """What ``inner`` does to a value."""
         return self.inner.dialect_impl(dialect).bind_processor(dialect)
 
@@ -227,6 +227,6 @@ def _unlimited(column_type: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any
     """A cast to VARCHAR(n) cuts the text off; INSERT of a TEXT refuses what is too long."""
     stored = column_type
     while isinstance(stored, TypeDecorator):
-        stored = cast_type("TypeEngine[Any]", stored.load_dialect_impl(dialect))
+        stored = stored.load_dialect_impl(dialect)
     native = isinstance(stored, Enum) and stored.native_enum
     return _AnyLength(column_type) if isinstance(stored, String) and not native else column_type

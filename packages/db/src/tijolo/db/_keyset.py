@@ -18,6 +18,8 @@ from tijolo.db._values import without_decorator
 from tijolo.db.cursors import InvalidCursorException
 from tijolo.db.ordering import OrderKey
 
+_DOUBLE: Double[float] = Double()
+
 
 @remember
 def exact(model: type[Any], name: str, dialect: str) -> ColumnElement[Any] | None:
@@ -33,10 +35,10 @@ def exact(model: type[Any], name: str, dialect: str) -> ColumnElement[Any] | Non
         if written.startswith("ENUM"):
             return type_coerce(attribute, Integer()) + literal_column("0", Integer())
         if written.startswith("FLOAT"):
-            return type_coerce(attribute, Double()) + literal_column("0e0", Double())
+            return type_coerce(attribute, _DOUBLE) + literal_column("0e0", _DOUBLE)
     rounded = isinstance(inner, Float) and inner.asdecimal
     if rounded or (dialect == "sqlite" and isinstance(inner, Numeric)):
-        return type_coerce(attribute, Double())
+        return type_coerce(attribute, _DOUBLE)
     return None
 
 
