@@ -3,10 +3,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import ForeignKey, Integer, MetaData, String
+from sqlalchemy import CHAR, Enum, ForeignKey, Integer, MetaData, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from tijolo.core import ConflictException, utcnow
+from tijolo.core import ConflictException, ValidationException, utcnow
 from tijolo.db import BaseRepository
 from tijolo.db.testing import count_queries
 
@@ -114,6 +114,75 @@ async def test_an_upsert_may_name_what_it_updates_and_moves_the_version(db, shop
         assert (found.title, found.version) == ("two", 3)
         with pytest.raises(ValueError, match="empty"):
             await repo.bulk_upsert([row], conflict_columns=[])
+
+
+@pytest.mark.parametrize("wanted", [None, ["name", "stock"]])
+async def test_an_upsert_leaves_what_a_row_does_not_name(db, shop, wanted):
+    async with db.transaction() as session:
+        repo = BaseRepository(session, model=shop.Product)
+        stored = [{"sku": "x", "name": "x", "stock": 1}, {"sku": "y", "name": "y", "stock": 2}]
+        await repo.bulk_create_values(stored)
+        rows = [{"sku": "x", "name": "new"}, {"sku": "y", "name": "y", "stock": 9, "price": 5}]
+        await repo.bulk_upsert(rows, conflict_columns=["sku"], update_columns=wanted)
+        found = {row.sku: (row.name, row.stock) for row in await repo.fetch()}
+    assert found == {"x": ("new", 1), "y": ("y", 9)}
+
+
+class Reversed(TypeDecorator):
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return None if value is None else value[::-1]
+
+    def process_result_value(self, value, dialect):
+        return None if value is None else value[::-1]
+
+
+class Narrow(DeclarativeBase):
+    metadata = MetaData()
+
+
+class Label(Narrow):
+    __tablename__ = "narrow_label"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    code: Mapped[str | None] = mapped_column(String(5), default=None)
+    fixed: Mapped[str | None] = mapped_column(CHAR(5), default=None)
+    turned: Mapped[str | None] = mapped_column(Reversed(5), default=None)
+    kind: Mapped[str | None] = mapped_column(Enum("a", "b", native_enum=False), default=None)
+
+
+async def _write_label(db, method, rows, **options):
+    async with db.transaction() as session:
+        await getattr(BaseRepository(session, model=Label), method)(rows, **options)
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ],
+    indirect=True,
+)
+@pytest.mark.parametrize("column", ["code", "fixed", "turned"])
+async def test_a_text_that_is_too_long_is_refused_and_not_cut(db, column):
+    async with db.engine.begin() as connection:
+        await connection.run_sync(Narrow.metadata.create_all)
+    try:
+        for method in ("bulk_create_values", "bulk_upsert"):
+            options = {"conflict_columns": ["id"]} if method == "bulk_upsert" else {}
+            with pytest.raises(ValidationException):
+                await _write_label(db, method, [{"id": 1, column: "abcdefgh"}], **options)
+        async with db.transaction() as session:
+            repo = BaseRepository(session, model=Label)
+            assert await repo.count() == 0
+            await repo.bulk_create_values([{"id": 1, column: "abcde", "kind": "b"}])
+            row = await repo.get_by_id(1)
+            assert (getattr(row, column), row.kind) == ("abcde", "b")
+    finally:
+        async with db.engine.begin() as connection:
+            await connection.run_sync(Narrow.metadata.drop_all)
 
 
 async def test_add_all_does_not_read_each_row_back(db, shop):

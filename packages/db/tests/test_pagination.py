@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import enum
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import Enum, Float, Integer, MetaData, Numeric, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tijolo.db import (
     CountPolicy,
@@ -168,6 +171,132 @@ async def test_d8_d9_a_walk_sees_every_row_once_both_ways(db, repository, shop, 
             previous = page["prev_cursor"]
         # the last page of the forward walk has one row
         assert [row.id for row in backwards] == [row.id for row in forwards]
+
+
+class Size(enum.Enum):
+    SMALL = "small"
+    LARGE = "large"
+    MEDIUM = "medium"
+
+
+class Measured(DeclarativeBase):
+    metadata = MetaData()
+
+
+class Shirt(Measured):
+    __tablename__ = "walk_shirt"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    size: Mapped[Size] = mapped_column(Enum(Size, name="walk_size"))
+    worn: Mapped[Size | None] = mapped_column(
+        Enum(Size, name="walk_worn", values_callable=lambda kinds: [kind.value for kind in kinds])
+    )
+    plain: Mapped[Size] = mapped_column(Enum(Size, native_enum=False, length=20))
+    ratio: Mapped[float | None] = mapped_column(Float)
+    rounded: Mapped[Decimal] = mapped_column(Float(asdecimal=True))
+    price: Mapped[Decimal | None] = mapped_column(Numeric(10, 2))
+    loose: Mapped[Decimal] = mapped_column(Numeric())
+
+
+@pytest.fixture
+async def shirts(db):
+    """The manager, with 25 shirts whose stored values are not what Python reads."""
+    async with db.engine.begin() as connection:
+        await connection.run_sync(Measured.metadata.create_all)
+        for number in range(25):
+            values = {
+                "id": number,
+                "size": list(Size)[number * 7 % 3],
+                "worn": None if number % 5 == 0 else list(Size)[number % 3],
+                "plain": list(Size)[number % 3],
+                "ratio": None if number % 6 == 0 else [0.1, 1 / 3, 1e-7][number % 3],
+                "rounded": Decimal(number % 4) / 7,
+                "price": None if number % 7 == 0 else Decimal(number % 9),
+                "loose": Decimal(number % 5),
+            }
+            await connection.execute(Shirt.__table__.insert(), values)
+        await connection.execute(
+            text("UPDATE walk_shirt SET price = price * 1.1234567, loose = loose / 3.0")
+        )
+    yield db
+    async with db.engine.begin() as connection:
+        await connection.run_sync(Measured.metadata.drop_all)
+
+
+SHIRT_ORDERS = [
+    *("size", "-size", "worn", "-worn", "plain", "ratio", "-ratio", "rounded", "price", "-loose"),
+    ["size", "-price"],
+    ["-ratio", "worn", "loose"],
+    ["rounded", "price", "size"],
+]
+
+
+@pytest.mark.parametrize("order", SHIRT_ORDERS, ids=str)
+async def test_a_walk_compares_what_is_stored_and_not_what_python_reads(shirts, repository, order):
+    names = [column.key for column in Shirt.__table__.columns]
+    async with shirts.read_only() as session:
+        repo = repository(session, Shirt, orderable=names)
+        options = {"order_by": order, "ascending": True, "limit": 3}
+        seen, cursor = [], None
+        for _ in range(9):
+            page = await repo.cursor_paginate(cursor=cursor, **options)
+            seen += [row.id for row in page["items"]]
+            cursor = page["next_cursor"]
+        assert (sorted(seen), cursor) == (list(range(25)), None)
+        assert seen == [row.id for row in await repo.list(order_by=[*_listed(order), _tie(order)])]
+        back = [row.id for row in page["items"]]
+        for _ in range(8):
+            page = await repo.cursor_paginate(cursor=page["prev_cursor"], **options)
+            back[:0] = [row.id for row in page["items"]]
+        assert (back, page["prev_cursor"]) == (seen, None)
+
+
+def _listed(order):
+    return order if isinstance(order, list) else [order]
+
+
+def _tie(order):
+    return "-id" if _listed(order)[-1].startswith("-") else "id"
+
+
+async def test_a_cursor_walks_along_columns_of_its_own_model_alone(db, repository, shop):
+    async with db.read_only() as session:
+        repo = repository(session, shop.Order)
+        for foreign in (shop.Customer.created_at, shop.Customer.id.desc()):
+            with pytest.raises(ValueError, match="columns of Order"):
+                await repo.cursor_paginate(order_by=foreign)
+
+
+async def test_a_query_with_joins_is_ordered_by_its_own_model(db, repository, shop):
+    async with db.transaction() as session:
+        for number in range(3):
+            customer = shop.Customer(email=f"{number}@x")
+            session.add(shop.Order(customer=customer, lines=[shop.Line(position=1)]))
+    query = select(shop.Order).join(shop.Order.customer)
+    email = select(shop.Customer.email).where(shop.Customer.id == shop.Order.customer_id)
+    async with db.read_only() as session:
+        repo = repository(session, shop.Order)
+        with pytest.raises(ValueError, match="scalar subquery"):
+            await repo.paginate(query=query, order_by=shop.Customer.email)
+        page = await repo.paginate(
+            query=query, order_by=email.scalar_subquery().desc(), load=["customer"]
+        )
+    assert [row.customer.email for row in page["items"]] == ["2@x", "1@x", "0@x"]
+
+
+async def test_an_order_by_another_models_key_still_gets_a_tie_break(db, repository, shop):
+    async with db.transaction() as session:
+        customer = shop.Customer(email="a@x")
+        lines = [shop.Line(id=UUID(int=n * 5 % 9 + 1), position=n) for n in range(9)]
+        session.add(shop.Order(customer=customer, lines=lines))
+    joined = [shop.Line.order_id == shop.Order.id]
+    async with db.read_only() as session:
+        repo = repository(session, shop.Line)
+        pages = [
+            await repo.paginate(joined, order_by=shop.Order.id.desc(), page=number, page_size=2)
+            for number in range(1, 6)
+        ]
+        ordered = sorted((row.id for row in await repo.list()), reverse=True)
+    assert [row.id for page in pages for row in page["items"]] == ordered
 
 
 async def test_d10_a_cursor_is_good_for_its_own_query_alone(db, repository, shop):

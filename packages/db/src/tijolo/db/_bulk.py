@@ -14,10 +14,11 @@ from typing import cast as cast_type
 from sqlalchemy import Column, Table, bindparam, cast, func, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 from sqlalchemy.types import ARRAY as GENERIC_ARRAY
-from sqlalchemy.types import JSON
+from sqlalchemy.types import JSON, Enum, String, Text, TypeDecorator, TypeEngine
 
 from tijolo.db._mapping import column_names, column_of, mapper_of, table_of
 from tijolo.db._values import is_instant
@@ -27,11 +28,6 @@ _KEPT = ("created_at", "deleted_at")
 
 Columns = Sequence[Column[Any]]
 Record = dict[str, Any]
-
-
-def named(rows: Iterable[Record]) -> set[str]:
-    """The columns that the caller named in any row."""
-    return {name for row in rows for name in row}
 
 
 def last_of_each(rows: Sequence[Record], key: Sequence[str]) -> list[Record]:
@@ -119,10 +115,11 @@ def _batch(model: type[Any], names: frozenset[str], rows: Sequence[Record]) -> B
 async def insert(session: AsyncSession, table: Table, batch: Batch) -> None:
     """INSERT the rows of ``batch``."""
     connection = await session.connection()
-    unnests = session.get_bind().dialect.name == "postgresql" and _unnestable(batch.columns)
+    dialect = session.get_bind().dialect
+    unnests = dialect.name == "postgresql" and _unnestable(batch.columns)
     if unnests:
         columns = list(batch.columns)
-        statement: Any = postgresql.insert(table).from_select(columns, _unnest(columns))
+        statement: Any = postgresql.insert(table).from_select(columns, _unnest(columns, dialect))
     else:
         statement = table.insert()
     for start, stop in batch.chunks():
@@ -138,13 +135,13 @@ async def upsert(
     updated: Sequence[str],
 ) -> None:
     """INSERT the rows, updating ``updated`` where ``conflict`` is already there."""
-    dialect = session.get_bind().dialect.name
-    statement: Any = _INSERTS[dialect](table_of(model))
-    unnests = dialect == "postgresql" and _unnestable(batch.columns)
+    dialect = session.get_bind().dialect
+    statement: Any = _INSERTS[dialect.name](table_of(model))
+    unnests = dialect.name == "postgresql" and _unnestable(batch.columns)
     if unnests:
         columns = list(batch.columns)
-        statement = statement.from_select(columns, _unnest(columns))
-    if dialect in {"mysql", "mariadb"}:
+        statement = statement.from_select(columns, _unnest(columns, dialect))
+    if dialect.name in {"mysql", "mariadb"}:
         assignments = _assignments(model, updated, statement.inserted)
         statement = statement.on_duplicate_key_update(assignments)
     else:
@@ -167,13 +164,14 @@ _INSERTS: dict[str, Any] = {
 
 def changes(
     model: type[Any],
-    given: set[str],
+    batch: Batch,
     conflict: Sequence[str],
     wanted: Sequence[str] | None,
 ) -> list[str]:
-    """The attributes that an existing row gets."""
+    """The attributes that an existing row gets, none that the rows of ``batch`` do not name."""
+    given = {name for name, _ in batch.given}
     if wanted is not None:
-        return list(wanted)
+        return [name for name in wanted if name in given]
     keys = {mapper_of(model).get_property_by_column(c).key for c in mapper_of(model).primary_key}
     kept = {*keys, *conflict, *_KEPT}
     return [name for name in column_names(model) if name in given and name not in kept]
@@ -199,10 +197,36 @@ def _unnestable(columns: Columns) -> bool:
     return not any(isinstance(column.type, (GENERIC_ARRAY, JSON)) for column in columns)
 
 
-def _unnest(columns: Columns) -> Any:
-    arrays = [
-        cast(bindparam(c.name, type_=ARRAY(c.type, dimensions=1)), ARRAY(c.type)) for c in columns
-    ]
+def _unnest(columns: Columns, dialect: Dialect) -> Any:
+    arrays: list[Any] = []
+    for column in columns:
+        item = _unlimited(column.type, dialect)
+        array = ARRAY(item, dimensions=1)
+        arrays.append(cast(bindparam(column.name, type_=array), ARRAY(item)))
     names = [column.name for column in columns]
     source = func.unnest(*arrays).table_valued(*names).render_derived(name="incoming")
     return select(*(source.c[name] for name in names))
+
+
+class _AnyLength(TypeDecorator[Any]):
+    """Text with the values of ``inner``, and not its length."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, inner: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """What ``inner`` does to a value."""
+        return self.inner.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _unlimited(column_type: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """A cast to VARCHAR(n) cuts the text off; INSERT of a TEXT refuses what is too long."""
+    stored = column_type
+    while isinstance(stored, TypeDecorator):
+        stored = stored.load_dialect_impl(dialect)
+    native = isinstance(stored, Enum) and stored.native_enum
+    return _AnyLength(column_type) if isinstance(stored, String) and not native else column_type

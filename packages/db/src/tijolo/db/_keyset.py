@@ -4,13 +4,81 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import Enum as PythonEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
+from sqlalchemy import ColumnElement, and_, false, literal, literal_column, or_, tuple_, type_coerce
+from sqlalchemy.dialects import mysql
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.types import Double, Enum, Float, Integer, Numeric
 
-from tijolo.db._mapping import is_a
+from tijolo.db._mapping import attribute_of, is_a, remember, type_of
+from tijolo.db._values import without_decorator
+from tijolo.db.cursors import InvalidCursorException
 from tijolo.db.ordering import OrderKey
+
+_DOUBLE: Double[float] = Double()
+
+
+@remember
+def exact(model: type[Any], name: str, dialect: str) -> ColumnElement[Any] | None:
+    """The column as the database compares it, where what Python reads is something else.
+
+    SQLite keeps a NUMERIC as a float that is read rounded; MariaDB shows a FLOAT with six
+    digits, and sorts an ENUM by its number but compares it as text.
+    """
+    column_type = type_of(model, name)
+    inner, attribute = without_decorator(column_type), attribute_of(model, name)
+    if dialect in {"mysql", "mariadb"}:
+        written = column_type.compile(dialect=mysql.dialect()).upper()
+        if written.startswith("ENUM"):
+            return type_coerce(attribute, Integer()) + literal_column("0", Integer())
+        if written.startswith("FLOAT"):
+            return type_coerce(attribute, _DOUBLE) + literal_column("0e0", _DOUBLE)
+    rounded = isinstance(inner, Float) and inner.asdecimal
+    if rounded or (dialect == "sqlite" and isinstance(inner, Numeric)):
+        return type_coerce(attribute, _DOUBLE)
+    return None
+
+
+def comparable(model: type[Any], keys: Sequence[OrderKey], dialect: str) -> list[OrderKey]:
+    """``keys`` with the expressions that cursors are compared by."""
+    found: list[OrderKey] = []
+    for key in keys:
+        expression = exact(model, key.name, dialect) if key.name is not None else None
+        found.append(key if expression is None else replace(key, expression=expression, _terms={}))
+    return found
+
+
+def restored(keys: Sequence[OrderKey], values: Sequence[Any]) -> tuple[Any, ...]:
+    """The values of a cursor as the keys take them: members for the names of members."""
+    return tuple(_member(key, value) for key, value in zip(keys, values, strict=True))
+
+
+def check_storable(key: OrderKey, value: Any) -> Any:
+    """``value``, or TypeError when a cursor could not bring it back."""
+    if isinstance(value, PythonEnum) and _enum_class(key) is None:
+        raise TypeError(
+            f"column {key.name!r} gives enum members but is no Enum column; it cannot be paged by"
+            " cursor"
+        )
+    return value
+
+
+def _enum_class(key: OrderKey) -> Any:
+    inner = without_decorator(key.expression.type)
+    return inner.enum_class if isinstance(inner, Enum) else None
+
+
+def _member(key: OrderKey, value: Any) -> Any:
+    enum_class = _enum_class(key)
+    if value is None or enum_class is None:
+        return value
+    try:
+        return enum_class[value]
+    except KeyError:
+        raise InvalidCursorException from None
 
 
 def after(keys: Sequence[OrderKey], values: Sequence[Any], dialect: str) -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Column, Table, inspect
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
+from sqlalchemy.types import NullType, TypeEngine
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -30,8 +31,9 @@ def mapper_of(model: type[Any]) -> Mapper[Any]:
 
 @remember
 def column_names(model: type[Any]) -> tuple[str, ...]:
-    """The attribute names of the model's columns."""
-    return tuple(attribute.key for attribute in mapper_of(model).column_attrs)
+    """The attribute names of the model's columns, without what a ``column_property`` computes."""
+    attributes = mapper_of(model).column_attrs
+    return tuple(item.key for item in attributes if is_a(item.columns[0], Column))
 
 
 @remember
@@ -54,6 +56,14 @@ def attribute_of(model: type[Any], name: str) -> InstrumentedAttribute[Any]:
     return cast("InstrumentedAttribute[Any]", getattr(model, name))
 
 
+def type_of(model: type[Any], name: str) -> TypeEngine[Any]:
+    """The type of a column, or of a hybrid's expression as far as it is known."""
+    if name in mapper_of(model).column_attrs:
+        return column_of(model, name).type
+    found: Any = getattr(attribute_of(model, name), "type", None)
+    return cast("TypeEngine[Any]", found) if is_a(found, TypeEngine) else NullType()
+
+
 @remember
 def primary_key_names(model: type[Any]) -> tuple[str, ...]:
     """The attribute names of the primary key, in the key's order."""
@@ -63,15 +73,16 @@ def primary_key_names(model: type[Any]) -> tuple[str, ...]:
 
 @remember
 def is_sensitive(model: type[Any], name: str) -> bool:
-    """Whether the column is marked ``info={"sensitive": True}``."""
-    return bool(column_of(model, name).info.get("sensitive"))
+    """Whether the column, or the attribute, is marked ``info={"sensitive": True}``."""
+    marks = getattr(column_of(model, name), "info", {}), mapper_of(model).column_attrs[name].info
+    return any(info.get("sensitive") for info in marks)
 
 
 @remember
 def queryable_names(model: type[Any]) -> frozenset[str]:
-    """What a request may name: columns and hybrids, no private or sensitive ones."""
+    """What a request may name: columns, column properties and hybrids, unless sensitive."""
     mapper = mapper_of(model)
-    columns = {name for name in column_names(model) if not is_sensitive(model, name)}
+    columns = {item.key for item in mapper.column_attrs if not is_sensitive(model, item.key)}
     hybrids = {
         key
         for key, descriptor in mapper.all_orm_descriptors.items()

@@ -46,9 +46,9 @@ class Bulk(Writes[ModelT]):
 
         Args:
             conflict_columns: The columns of a unique index or constraint.
-            update_columns: What an existing row gets; by default the columns that ``rows`` name
-                except the key, ``created_at`` and ``deleted_at``. ``updated_at`` and a version
-                always move.
+            update_columns: What an existing row gets, as far as its row names it; by default
+                all that its row names except the key, ``created_at`` and ``deleted_at``.
+                ``updated_at`` and a version always move.
 
         Returns:
             How many rows were inserted or updated.
@@ -62,10 +62,9 @@ class Bulk(Writes[ModelT]):
         self._check_names([*conflict_columns, *(update_columns or ())])
         wanted = _bulk.last_of_each(self._known(rows), conflict_columns)
         prepared = _bulk.prepare(self.model, wanted)
-        given = _bulk.named(wanted)
-        changes = _bulk.changes(self.model, given, conflict_columns, update_columns)
         async with self._writing(self.messages.bulk_create_conflict):
             for batch in prepared:
+                changes = _bulk.changes(self.model, batch, conflict_columns, update_columns)
                 await _bulk.upsert(self.session, self.model, batch, conflict_columns, changes)
         return len(wanted)
 

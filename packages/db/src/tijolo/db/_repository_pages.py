@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import Select, Table, and_, func, literal, select, tuple_
 
-from tijolo.db._keyset import after, shape
+from tijolo.db._keyset import after, check_storable, comparable, exact, restored, shape
 from tijolo.db._mapping import attribute_of, mapper_of, queryable_names
 from tijolo.db._repository_core import Load, ModelT
 from tijolo.db._repository_reads import Reads
@@ -56,10 +56,11 @@ class Pages(Reads[ModelT]):
         Raises:
             InvalidPageError: ``page`` or ``page_size`` is out of range.
             UnknownFilterError, UnknownOrderError: A name that requests may not use.
+            ValueError: ``query`` has joins and ``order_by`` is of another model.
         """
         offset = check_page(page, page_size, self.max_page_size)
         keys = self._page_order(order_by, ascending)
-        rows = self._rows(query, filters, include_deleted=include_deleted)
+        rows = self._rows(query, filters, keys, include_deleted=include_deleted)
         found = await self._slice(rows, keys, offset, page_size + 1, load)
         items, more = found[:page_size], len(found) > page_size
         policy = count or CountPolicy.exact()
@@ -84,7 +85,12 @@ class Pages(Reads[ModelT]):
         return with_tie_break(self.model, keys)
 
     def _rows(
-        self, query: Select[Any] | None, filters: Filters, *, include_deleted: bool
+        self,
+        query: Select[Any] | None,
+        filters: Filters,
+        keys: Sequence[OrderKey],
+        *,
+        include_deleted: bool,
     ) -> Select[Any]:
         """The rows to page over, once each, without an order."""
         if query is None:
@@ -92,12 +98,23 @@ class Pages(Reads[ModelT]):
         query = query.where(*self._conditions(filters)).order_by(None)
         if not self._is_plain(query):
             # a join repeats its root: page over the root rows whose keys it finds
-            keys = self._primary_key()
+            self._check_own(keys)
+            own = self._primary_key()
             options = query._with_options  # pyright: ignore[reportPrivateUsage]
-            target: Any = keys[0] if len(keys) == 1 else tuple_(*keys)
-            inner = query.with_only_columns(*keys, maintain_column_froms=True)
+            target: Any = own[0] if len(own) == 1 else tuple_(*own)
+            inner = query.with_only_columns(*own, maintain_column_froms=True)
             query = select(self.model).where(target.in_(inner)).options(*options)
         return query.execution_options(**{INCLUDE_DELETED: include_deleted})
+
+    def _check_own(self, keys: Sequence[OrderKey]) -> None:
+        """ValueError for an order by a joined table, of which there may be several rows."""
+        tables = set(mapper_of(self.model).tables)
+        for key in keys:
+            if key.name is None and not tables.issuperset(select(key.expression).get_final_froms()):
+                raise ValueError(
+                    f"a query with joins is ordered by {self.model.__name__} alone, got"
+                    f" {key.expression!s}; order by a scalar subquery instead"
+                )
 
     def _is_plain(self, query: Select[Any]) -> bool:
         """Whether it has one table. Finding out takes a millisecond: only for others' queries."""
@@ -191,13 +208,17 @@ class Pages(Reads[ModelT]):
 
         Raises:
             InvalidCursorException: Cut, forged, or of another query (400 ``INVALID_CURSOR``).
-            ValueError: ``order_by`` is not made of columns.
+            ValueError: ``order_by`` is not made of the model's columns.
         """
         check_limit(limit, self.max_limit)
         keys = with_tie_break(self.model, self._order(order_by, ascending=ascending))
-        names = [self._column_name(key) for key in keys]
+        for key in keys:
+            self._column_name(key)
         signer, digest = self._signer(), shape(self.model, keys, filters, str(include_deleted))
         position = None if cursor is None else signer.load(cursor, digest, len(keys))
+        if position is not None:
+            compared = comparable(self.model, keys, self._dialect)
+            position = position._replace(values=restored(compared, position.values))
         found = await self._beside(
             position, keys, self._select(filters, load=load, include_deleted=include_deleted), limit
         )
@@ -206,15 +227,17 @@ class Pages(Reads[ModelT]):
         if backward:
             found.reverse()
 
-        def cursor_at(row: ModelT, *, backward: bool) -> str:
-            values = tuple(getattr(row, name) for name in names)
+        async def cursor_at(row: ModelT, *, backward: bool) -> str:
+            values = await self._key_values_of(row, keys)
             return signer.dump(Position(values, backward), digest)
 
         has_next, has_previous = (True, more) if backward else (more, position is not None)
+        following = await cursor_at(found[-1], backward=False) if found and has_next else None
+        before = await cursor_at(found[0], backward=True) if found and has_previous else None
         return {
             "items": found,
-            "next_cursor": cursor_at(found[-1], backward=False) if found and has_next else None,
-            "prev_cursor": cursor_at(found[0], backward=True) if found and has_previous else None,
+            "next_cursor": following,
+            "prev_cursor": before,
             "has_more": bool(found) and has_next,
             "limit": limit,
         }
@@ -230,9 +253,28 @@ class Pages(Reads[ModelT]):
         if position is not None:
             if position.backward:
                 keys = [key.reversed() for key in keys]
-            statement = statement.where(after(keys, position.values, self._dialect))
+            compared = comparable(self.model, keys, self._dialect)
+            statement = statement.where(after(compared, position.values, self._dialect))
         statement = statement.order_by(*self._order_clauses(keys)).limit(limit + 1)
         return builtins.list((await self.session.scalars(statement)).unique())
+
+    async def _key_values_of(self, row: ModelT, keys: Sequence[OrderKey]) -> tuple[Any, ...]:
+        """The key values of ``row``, from the database where Python's are not exact."""
+        names = [self._column_name(key) for key in keys]
+        found = {name: getattr(row, name) for name in names}
+        wanted = {name: exact(self.model, name, self._dialect) for name in names}
+        inexact = {name: column for name, column in wanted.items() if column is not None}
+        if inexact:
+            values = mapper_of(self.model).primary_key_from_instance(row)
+            own = zip(self._primary_key(), values, strict=True)
+            statement = select(*inexact.values()).where(*(key == value for key, value in own))
+            statement = statement.execution_options(**{INCLUDE_DELETED: True})
+            stored = (await self.session.execute(statement)).one()
+            found.update(zip(inexact, stored, strict=True))
+            return tuple(found[name] for name in names)
+        return tuple(
+            check_storable(key, found[name]) for key, name in zip(keys, names, strict=True)
+        )
 
     def _column_name(self, key: OrderKey) -> str:
         if key.name is None:

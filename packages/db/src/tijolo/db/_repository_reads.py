@@ -20,7 +20,7 @@ from tijolo.db._mapping import (
     table_of,
 )
 from tijolo.db._repository_core import ForUpdate, Load, ModelT, RepositoryCore
-from tijolo.db._values import coerce
+from tijolo.db._values import key_value
 from tijolo.db.filters import Filters
 from tijolo.db.ordering import OrderBy
 from tijolo.db.soft_delete import INCLUDE_DELETED, alive, is_soft_deleted
@@ -101,7 +101,9 @@ class Reads(RepositoryCore[ModelT]):
             )
         if include_deleted:
             options["execution_options"] = {INCLUDE_DELETED: True}
-        key = self._key(id)
+        key = self._known_key(id)
+        if key is None:
+            return None
         if load is not None:  # get() would not load relationships of a row it already holds
             values = self._key_values(key)
             wanted = [
@@ -117,13 +119,28 @@ class Reads(RepositoryCore[ModelT]):
         return found
 
     def _key(self, id: Any) -> Any:  # noqa: A002
-        if isinstance(id, str):  # a path parameter, perhaps
-            column = column_of(self.model, primary_key_names(self.model)[0])
-            try:
-                return coerce(column.type, id)
-            except ValueError:
-                raise self._not_found() from None
-        return id
+        key = self._known_key(id)
+        if key is None:
+            raise self._not_found()
+        return key
+
+    def _known_key(self, id: Any) -> Any:  # noqa: A002
+        """``id`` as the columns take it, or None when no row can have it."""
+        names = primary_key_names(self.model)
+        if is_a(id, tuple) and len(id) == len(names) > 1:
+            parts = [self._key_part(name, part) for name, part in zip(names, id, strict=True)]
+            return None if any(part is None for part in parts) else tuple(parts)
+        return self._key_part(names[0], id) if len(names) == 1 else id
+
+    def _key_part(self, name: str, value: Any) -> Any:
+        column_type = column_of(self.model, name).type
+        if not is_a(value, str, int):
+            return value
+        try:
+            # a path parameter, perhaps
+            return key_value(column_type, value, wide=self._dialect == "sqlite")
+        except ValueError:
+            return None
 
     def _key_values(self, key: Any) -> tuple[Any, ...]:
         return key if is_a(key, tuple) else (key,)

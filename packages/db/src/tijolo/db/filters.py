@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, and_, false, not_, or_
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.sql import ClauseElement
-from sqlalchemy.types import ARRAY, JSON
+from sqlalchemy.types import ARRAY, JSON, TypeEngine
 
 from tijolo.core import ValidationException
 from tijolo.db._mapping import (
@@ -31,8 +33,9 @@ from tijolo.db._mapping import (
     mapper_of,
     queryable_names,
     suggestion,
+    type_of,
 )
-from tijolo.db._values import coerce, is_instant
+from tijolo.db._values import check_text, coerce, is_instant, is_text, without_decorator
 
 
 class Unset(Enum):
@@ -43,6 +46,9 @@ class Unset(Enum):
     def __repr__(self) -> str:
         return "UNSET"
 
+
+MAX_VALUES = 1000
+"""Most values of one filter in a mapping; for more, code can give an expression."""
 
 UNSET: Final = Unset.UNSET
 """As a filter's value: this filter was not given. ``None`` means IS NULL."""
@@ -116,18 +122,17 @@ def _condition(
 ) -> Condition:
     name, operator = _split(model, key, names)
     column: Any = attribute_of(model, name)
-    if name not in column_names(model):  # a hybrid
-        return OPERATORS[operator](column, value)
-    target = column_of(model, name)
-    if core:
-        column = target
-    if operator == "eq" and _is_many(value) and not is_a(target.type, ARRAY, JSON):
-        operator = "in"
+    if core and name in column_names(model):
+        column = column_of(model, name)
+    kind = type_of(model, name)
     try:
-        if is_instant(target.type) and _has_dates(value):
-            return _by_day(column, operator, value, timezone, target)
-        return OPERATORS[operator](column, _checked(target, operator, value))
-    except (ValueError, TypeError, OverflowError) as exc:
+        if _is_many(value) and not is_a(without_decorator(kind), ARRAY, JSON):
+            value = _many(value)
+            operator = "in" if operator == "eq" else operator
+        if is_instant(kind) and _has_dates(value):
+            return _by_day(column, operator, value, timezone, kind)
+        return OPERATORS[operator](column, _checked(kind, operator, value))
+    except (ValueError, TypeError, OverflowError, ArgumentError) as exc:
         raise InvalidFilterError(
             f"Filter {key!r} of {model.__name__}: {exc}", details={"field": key}
         ) from None
@@ -160,26 +165,29 @@ def _is_many(value: Any) -> bool:
 def _many(value: Any) -> list[Any]:
     if not _is_many(value):
         raise ValueError("needs a list of values")
-    return list(value)
+    found: list[Any] = list(islice(cast("Iterable[Any]", value), MAX_VALUES + 1))
+    if len(found) > MAX_VALUES:
+        raise ValueError(f"takes at most {MAX_VALUES} values")
+    return found
 
 
-def _checked(column: Any, operator: str, value: Any) -> Any:
+def _checked(kind: TypeEngine[Any], operator: str, value: Any) -> Any:
     """``value``, or each of its items, in the type of the column."""
     if operator in {"in", "not_in", "between"}:
-        return [None if item is None else coerce(column.type, item) for item in _many(value)]
+        return [None if item is None else coerce(kind, item) for item in _many(value)]
     if operator == "is_null":
         if not isinstance(value, bool):
             raise ValueError("needs true or false")
         return value
     if operator in _TEXT_OPERATORS:
-        if not isinstance(value, str):
-            raise ValueError("needs text")
-        return value
+        if not is_text(kind):
+            raise ValueError(f"{operator!r} is for text columns")
+        return check_text(value)
     if value is None:
         if operator not in {"eq", "ne"}:
             raise ValueError("cannot compare with null; use eq, ne or is_null")
         return None
-    return coerce(column.type, value)
+    return coerce(kind, value)
 
 
 def _in(column: Any, values: Any) -> Condition:
@@ -196,10 +204,14 @@ def _not_in(column: Any, values: Any) -> Condition:
     return and_(present, column.not_in(listed)) if listed else present
 
 
-def _between(column: Any, bounds: Any) -> Condition:
-    if len(bounds) != 2 or None in bounds:
+def _pair(bounds: Sequence[Any]) -> Sequence[Any]:
+    if len(bounds) != 2 or any(bound is None for bound in bounds):
         raise ValueError("needs two values, the lower first")
-    found: Condition = column.between(*bounds)
+    return bounds
+
+
+def _between(column: Any, bounds: Any) -> Condition:
+    found: Condition = column.between(*_pair(bounds))
     return found
 
 
@@ -236,27 +248,27 @@ def _has_dates(value: Any) -> bool:
     return _is_day(value) or (is_a(value, list, tuple) and any(map(_is_day, value)))
 
 
-def _by_day(column: Any, operator: str, value: Any, timezone: tzinfo, target: Any) -> Condition:
+def _by_day(column: Any, operator: str, value: Any, timezone: tzinfo, kind: Any) -> Condition:
     """Half-open ranges: an index on the column serves them, whatever zone the session has."""
-    aware = getattr(target.type, "timezone", True)
+    aware = getattr(kind, "timezone", True)
 
     def start(day: date) -> datetime:
         moment = datetime.combine(day, time.min, timezone)
-        return moment if aware else moment.replace(tzinfo=None)
+        return moment.astimezone(UTC) if aware else moment.replace(tzinfo=None)
 
     def end(day: date) -> datetime:
         return start(day + timedelta(days=1))
 
     def whole(day: Any) -> Condition:
         if not _is_day(day):
-            return OPERATORS["eq"](column, _checked(target, "eq", day))
+            return OPERATORS["eq"](column, _checked(kind, "eq", day))
         return and_(column >= start(day), column < end(day))
 
     if operator in {"in", "not_in"}:
-        found = or_(*(whole(day) for day in value))
+        found = or_(false(), *(whole(day) for day in _many(value)))
         return found if operator == "in" else not_(found)
     if operator == "between":
-        first, last = value
+        first, last = _pair(value)
         if not (_is_day(first) and _is_day(last)):
             raise ValueError("needs two dates or two datetimes")
         return and_(column >= start(first), column < end(last))

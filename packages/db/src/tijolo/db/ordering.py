@@ -155,7 +155,12 @@ def _unwrap(given: Any, descending: bool) -> tuple[Any, bool, bool | None]:
 
 def _mapped(model: type[Any], expression: Any) -> tuple[str | None, bool]:
     """The attribute name of a column of ``model`` and whether it can be NULL."""
-    if isinstance(expression, InstrumentedAttribute) and expression.key in column_names(model):
+    if isinstance(expression, InstrumentedAttribute):
+        own = issubclass(
+            model, cast("type[Any]", expression.class_)
+        ) and expression.key in column_names(model)
+        if not own:
+            return None, True
         return expression.key, bool(column_of(model, expression.key).nullable)
     try:
         found = mapper_of(model).get_property_by_column(cast("ColumnElement[Any]", expression))
