@@ -134,29 +134,42 @@ class _Walk:
 
     def mapping(self, pairs: Iterable[tuple[Any, Any]], depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
+        numbers: dict[str, int] = {}
         for raw_key, value in pairs:
             if self.left <= 0:
                 result[_TRUNCATED] = True
                 break
+            # Before the value is looked at: what is hidden or null takes room too.
+            self.left -= _NODE_COST
             name = raw_key if type(raw_key) is str else _key_text(raw_key)
-            key = self.key(name, result)
-            if value is None or type(value) is bool:
-                result[key] = value
-            elif len(name) > _MAX_KEY_LENGTH or self.redactor.is_sensitive(name):
-                result[key] = REDACTED
-            else:
-                result[key] = self.visit(value, depth + 1)
+            key = self.key(name)
+            if key in result:
+                key = _numbered(key, result, numbers)
+            result[key] = self.named(name, value, depth)
         return result
 
-    def key(self, text: str, taken: Mapping[str, Any]) -> str:
+    def named(self, name: str, value: Any, depth: int) -> Any:
+        """A value that is hidden if its name says so; flags and absences are no secrets."""
+        if value is None or type(value) is bool:
+            return value
+        if len(name) > _MAX_KEY_LENGTH or self.redactor.is_sensitive(name):
+            return REDACTED
+        return self.visit(value, depth + 1)
+
+    def key(self, text: str) -> str:
         if len(text) > _MAX_KEY_LENGTH or not text.isidentifier():
-            text = self.text(text[:_MAX_KEY_LENGTH])
-        key = text
-        number = 1
-        while key in taken:
-            number += 1
-            key = f"{text}_{number}"
-        return key
+            return self.text(text[:_MAX_KEY_LENGTH])
+        self.left -= len(text)
+        return text
+
+
+def _numbered(text: str, taken: Mapping[str, Any], numbers: dict[str, int]) -> str:
+    """`text` with the next free number; `numbers` holds the last one of each text."""
+    number = numbers.get(text, 1) + 1
+    while (key := f"{text}_{number}") in taken:
+        number += 1
+    numbers[text] = number
+    return key
 
 
 def _key_text(raw: Any) -> str:
