@@ -119,11 +119,15 @@ class _Walk:
         try:
             if pairs is not None:
                 return self.mapping(pairs, depth)
-            return self.sequence(items or (), depth)
+            return self.sequence(items or [], depth)
         finally:
             self.inside.discard(id(value))
 
-    def sequence(self, items: Iterable[Any], depth: int) -> list[Any]:
+    def sequence(self, items: list[Any], depth: int) -> list[Any]:
+        if len(items) == 2 and _is_name(items[0]):
+            # Headers, form fields and the like come as pairs.
+            name = _key_text(items[0])
+            return [self.visit(items[0], depth + 1), self.named(name, items[1], depth)]
         result: list[Any] = []
         for item in items:
             if self.left <= 0:
@@ -172,6 +176,10 @@ def _numbered(text: str, taken: Mapping[str, Any], numbers: dict[str, int]) -> s
     return key
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str | bytes) and len(value) <= _MAX_KEY_LENGTH
+
+
 def _key_text(raw: Any) -> str:
     if isinstance(raw, str):
         return str.__str__(raw)
@@ -181,7 +189,7 @@ def _key_text(raw: Any) -> str:
 
 
 def _pairs(value: Any) -> Iterable[tuple[Any, Any]] | None:
-    """Names and values of what has named parts."""
+    """Names and values of what has named parts, without those that its repr leaves out."""
     if isinstance(value, dict):
         # A copy: another thread may be writing to it.
         return list(value.items())  # pyright: ignore[reportUnknownArgumentType]
@@ -189,12 +197,16 @@ def _pairs(value: Any) -> Iterable[tuple[Any, Any]] | None:
         return value.items()  # pyright: ignore[reportUnknownVariableType]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr]
-    if hasattr(cast("type", type(value)), "model_fields"):  # pydantic, which core brings
-        return list(vars(value).items())
+    kind = cast("Any", type(value))
+    if hasattr(kind, "model_fields"):  # pydantic, which core brings
+        hidden = {name for name, field in kind.model_fields.items() if not field.repr}
+        return [(name, part) for name, part in vars(value).items() if name not in hidden]
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return list(zip(kind._fields, cast("Iterable[Any]", value), strict=True))
     return None
 
 
-def _items(value: Any) -> Iterable[Any] | None:
+def _items(value: Any) -> list[Any] | None:
     if isinstance(value, list | tuple | set | frozenset):
         return list(cast("Iterable[Any]", value))
     return None
