@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tijolo.observability.formatters import JSONFormatter, TextFormatter
 from tijolo.observability.log_files import FileLimits, level_file_handlers
-from tijolo.observability.log_queue import LogQueueHandler
+from tijolo.observability.log_queue import LogQueueHandler, last_step
 from tijolo.observability.redaction import DEFAULT_REDACTOR, Redactor
 
 DEFAULT_LOG_DIR = "logs"
@@ -151,7 +151,7 @@ def _retire(installed: _Installed, timeout: float) -> None:
     installed.handler.stop(timeout)
     installed.handler.close()
     for sink in installed.owned_sinks:
-        sink.close()
+        last_step(sink.close, sink)
 
 
 def _level_number(level: str | int) -> int:

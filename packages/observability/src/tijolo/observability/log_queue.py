@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from tijolo.observability.records import detached
@@ -118,7 +119,7 @@ class LogQueueHandler(logging.Handler):
                 return
         self._report_dropped()
         for sink in self.sinks:
-            sink.flush()
+            last_step(sink.flush, sink)
 
     def _discard(self) -> None:
         try:
@@ -147,7 +148,22 @@ def _hand_over(record: logging.LogRecord, sink: logging.Handler) -> None:
     try:
         sink.handle(record)
     except Exception:
+        _report(sink, record)
+
+
+def _report(sink: logging.Handler, record: logging.LogRecord) -> None:
+    """`handleError`, which writes to stderr, where nobody may be listening any more."""
+    with suppress(Exception):
         sink.handleError(record)
+
+
+def last_step(step: Callable[[], None], sink: logging.Handler) -> None:
+    """Flush or close `sink`; a failure is reported, for the other sinks come after it."""
+    try:
+        step()
+    except Exception:
+        text = f"a log output could not {step.__name__}"
+        _report(sink, logging.LogRecord(__name__, logging.ERROR, __file__, 0, text, None, None))
 
 
 _handlers: weakref.WeakSet[LogQueueHandler] = weakref.WeakSet()

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tijolo.observability import (
+    FileLimits,
+    configure_logging,
+    stop_logging,
+)
+
+logger = logging.getLogger("app")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was():
+    root = logging.getLogger()
+    level = root.level
+    yield
+    stop_logging()
+    root.setLevel(level)
+
+
+class Kept(logging.Handler):
+    """Keeps the messages, and says when one has come."""
+
+    def __init__(self):
+        super().__init__()
+        self.messages: list[str] = []
+        self.came = threading.Event()
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+        self.came.set()
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def messages_of(path) -> list[str]:
+    return [json.loads(line)["message"] for line in path.read_text("utf-8").splitlines()]
+
+
+def test_a_log_directory_that_was_removed_is_made_again(tmp_path):
+    configure_logging(stdout=False, log_dir=tmp_path / "logs", queue_size=0)
+    logger.info("one")
+    shutil.rmtree(tmp_path / "logs")
+    logger.info("two")
+    assert messages_of(tmp_path / "logs" / "info.log") == ["two"]
+
+
+def test_a_log_file_that_could_not_be_reopened_is_tried_again(tmp_path):
+    directory = tmp_path / "logs"
+    configure_logging(stdout=False, log_dir=directory, queue_size=0)
+    logger.info("one")
+    shutil.rmtree(directory)
+    directory.write_text("a file stands in the way")
+    logger.info("lost")
+    directory.unlink()
+    logger.info("two")
+    assert messages_of(directory / "info.log") == ["two"]
+
+
+def test_a_log_file_that_cannot_be_rotated_goes_on_growing(tmp_path, capsys):
+    (tmp_path / "info.log.1" / "occupied").mkdir(parents=True)
+    limits = FileLimits(max_bytes=500, backup_count=1)
+    configure_logging(stdout=False, log_dir=tmp_path, queue_size=0, limits=limits)
+    for number in range(20):
+        logger.info("%d", number)
+    assert messages_of(tmp_path / "info.log") == [str(number) for number in range(20)]
+    assert "info.log" in capsys.readouterr().err
+
+
+def test_stopping_closes_every_output_although_one_cannot_be_closed(tmp_path):
+    class Unclosable(Kept):
+        def flush(self):
+            raise OSError("no space left")
+
+    sink = Unclosable()
+    configure_logging(sinks=[sink], log_dir=tmp_path, queue_size=0)
+    logger.info("one")
+    files = [s for h in logging.getLogger().handlers for s in getattr(h, "sinks", ())][1:3]
+    files[1].stream.close()
+    stop_logging()
+    assert files[1].stream is None
+    assert sink.messages == ["one"]
