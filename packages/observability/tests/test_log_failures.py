@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -40,12 +42,13 @@ class Kept(logging.Handler):
         self.came.set()
 
 
-def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path.write_text(program)  # a file, because worker processes import it
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program, *arguments],
+        [sys.executable, "-W", "ignore", str(path), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=8,
         check=False,
     )
 
@@ -97,3 +100,75 @@ def test_stopping_closes_every_output_although_one_cannot_be_closed(tmp_path):
     stop_logging()
     assert files[1].stream is None
     assert sink.messages == ["one"]
+
+
+class Failing(logging.Handler):
+    """Fails at "boom", and again where it should report that."""
+
+    def __init__(self, failure: type[BaseException]):
+        super().__init__()
+        self.failure = failure
+
+    def emit(self, record):
+        if "boom" in record.getMessage():
+            raise self.failure
+
+    def handleError(self, record):  # noqa: N802 - stdlib's name
+        raise self.failure
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, SystemExit])
+def test_a_sink_that_cannot_even_report_its_failure_does_not_stop_the_writing(failure):
+    after = Kept()
+    configure_logging(stdout=False, sinks=[Failing(failure), after])
+    for text in ("a", "boom", "b", "c"):
+        logger.info(text)
+    assert after.came.wait(10)
+    stop_logging()
+    assert [text for text in after.messages if text != "boom"] == ["a", "b", "c"]
+
+
+def test_a_closed_stderr_does_not_stop_the_writing(monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+
+    class Broken(logging.Handler):
+        def emit(self, record):
+            self.handleError(record)
+
+    sink = Kept()
+    monkeypatch.setattr(sys, "stderr", closed)
+    configure_logging(stdout=False, sinks=[Broken(), sink])
+    logger.info("a")
+    assert sink.came.wait(10)
+    logger.info("b")
+    stop_logging()
+    assert sink.messages == ["a", "b"]
+
+
+HANGING = """
+import logging, os, sys, tempfile, threading
+from tijolo.observability import configure_logging, stop_logging
+class Hanging(logging.Handler):
+    def emit(self, record): threading.Event().wait()
+if sys.argv[1] == "fifo":
+    directory = tempfile.mkdtemp()
+    os.mkfifo(directory + "/info.log")
+    reader = os.open(directory + "/info.log", os.O_RDWR)
+    configure_logging(stdout=False, log_dir=directory)
+else:
+    configure_logging(stdout=False, sinks=[Hanging()])
+for number in range(2000):
+    logging.getLogger("app").info("x" * 200)
+stop_logging(timeout=0.2)
+print("stopped")
+"""
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["sink", pytest.param("fifo", marks=pytest.mark.skipif(os.name == "nt", reason="no mkfifo"))],
+)
+def test_an_output_that_hangs_cannot_hold_the_end_of_the_process(output, tmp_path):
+    done = run(tmp_path / "hanging.py", HANGING, output)
+    assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr

@@ -151,7 +151,8 @@ def _retire(installed: _Installed, timeout: float) -> None:
     installed.handler.stop(timeout)
     installed.handler.close()
     for sink in installed.owned_sinks:
-        last_step(sink.close, sink)
+        if sink not in installed.handler.hung:
+            last_step(sink.close, sink)
 
 
 def _level_number(level: str | int) -> int:
