@@ -172,3 +172,29 @@ print("stopped")
 def test_an_output_that_hangs_cannot_hold_the_end_of_the_process(output, tmp_path):
     done = run(tmp_path / "hanging.py", HANGING, output)
     assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
+
+
+WORKERS = """
+import logging, multiprocessing, sys
+from tijolo.observability import configure_logging, stop_logging
+def work():
+    if sys.argv[1] != "fork":
+        configure_logging()
+    for number in range(500):
+        logging.getLogger("app").info("%d", number)
+if __name__ == "__main__":
+    configure_logging()
+    worker = multiprocessing.get_context(sys.argv[1]).Process(target=work)
+    worker.start()
+    worker.join()
+    sys.exit(worker.exitcode)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_the_records_of_a_worker_process_are_written_before_it_ends(method, tmp_path):
+    done = run(tmp_path / "workers.py", WORKERS, method)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line)["message"] for line in done.stdout.splitlines()]
+    assert lines == [str(number) for number in range(500)]

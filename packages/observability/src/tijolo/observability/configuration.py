@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -132,6 +133,8 @@ def unify_loggers(names: Iterable[str] = FOREIGN_LOGGERS) -> None:
 
 def _install(name: str | None, level: int, installed: _Installed) -> logging.Logger:
     logger = logging.getLogger(name)
+    if _is_worker():
+        _stop_with_worker()
     with _lock:
         previous = _installed.get(name)
         _installed[name] = installed
@@ -186,4 +189,28 @@ def _file_handlers(
     return handlers
 
 
+def _stop_with_worker(_: object = None) -> None:
+    """Processes of `multiprocessing` end by `os._exit`, which calls its finalizers only."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.Finalize(None, stop_logging, exitpriority=-100)
+
+
+def _is_worker() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
+def _before_fork() -> None:
+    global _fork_watched
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and not _fork_watched:
+        # A worker forgets the finalizers of its parent and then calls what is registered here.
+        util.register_after_fork(stop_logging, _stop_with_worker)
+        _fork_watched = True
+
+
+_fork_watched = False
 atexit.register(stop_logging)
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(before=_before_fork)
