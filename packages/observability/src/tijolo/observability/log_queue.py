@@ -70,7 +70,7 @@ class LogQueueHandler(logging.Handler):
                 if self._thread is None or not self._thread.is_alive():
                     self._start()
         except Exception:
-            self.handleError(record)
+            _report(self, _stand_in(record))
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="tijolo-log-writer", daemon=True)
@@ -173,6 +173,14 @@ def _is_held(sink: logging.Handler) -> bool:
     if free:
         sink.lock.release()
     return not free
+
+
+def _stand_in(record: logging.LogRecord) -> logging.LogRecord:
+    """What `handleError` may print of `record`: where it came from and nothing that it holds."""
+    text = "<a log record that could not be queued>"
+    return logging.LogRecord(
+        record.name, record.levelno, record.pathname, record.lineno, text, None, None
+    )
 
 
 def _report(sink: logging.Handler, record: logging.LogRecord) -> None:

@@ -50,10 +50,15 @@ def scrubbed_text(
     return text if text.isascii() else _SURROGATE.sub(_escape_surrogate, text)
 
 
+def plain_text(value: object) -> str:
+    """`str(value)` without what a subclass of str overrides."""
+    return str.__str__(value if isinstance(value, str) else str(value))
+
+
 def printable(value: object) -> str:
     """`str(value)`, or a stand-in where that raises."""
     try:
-        return str(value)
+        return plain_text(value)
     except Exception:
         return f"<unprintable {type(value).__name__} object>"
 
@@ -83,7 +88,7 @@ class _Walk:
             return value if value in _INT_RANGE else self.text(f"{value:#x}")
         if kind is float:
             return value if math.isfinite(value) else repr(value)
-        return self.guarded(value, depth) if kind in _CONTAINERS else self.other(value, depth)
+        return self.guarded(value, depth)
 
     def text(self, text: str) -> str:
         if self.left <= 0:
@@ -98,11 +103,12 @@ class _Walk:
         for kind, convert in _SCALARS:
             if isinstance(value, kind):
                 return self.visit(convert(value), depth) if depth < _MAX_DEPTH else _TRUNCATED
-        return self.guarded(value, depth)
+        return self.container(value, depth)
 
     def guarded(self, value: Any, depth: int) -> Any:
         try:
-            return self.container(value, depth)
+            known = type(value) in _CONTAINERS  # pyright: ignore[reportUnknownArgumentType]
+            return self.container(value, depth) if known else self.other(value, depth)
         except Exception:
             return self.text(f"<unprintable {type(value).__name__} object>")
 
