@@ -10,10 +10,13 @@ import sys
 import threading
 
 import pytest
+from pydantic import ValidationError
 
 from tijolo.observability import (
     FileLimits,
+    LogSettings,
     configure_logging,
+    configure_logging_from_settings,
     stop_logging,
 )
 
@@ -43,7 +46,7 @@ class Kept(logging.Handler):
 
 
 def run(path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path.write_text(program)  # a file, because worker processes import it
+    path.write_text(program, "utf-8")  # a file, because worker processes import it
     return subprocess.run(
         [sys.executable, "-W", "ignore", str(path), *arguments],
         capture_output=True,
@@ -198,3 +201,34 @@ def test_the_records_of_a_worker_process_are_written_before_it_ends(method, tmp_
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line)["message"] for line in done.stdout.splitlines()]
     assert lines == [str(number) for number in range(500)]
+
+
+TEXT = """
+import logging
+from tijolo.observability import configure_logging
+configure_logging(json_output=False)
+logging.getLogger("app").info("ação")
+"""
+
+
+def test_a_text_output_that_is_not_utf8_loses_no_record(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = run(tmp_path / "text.py", TEXT)
+    assert done.stdout.endswith("app: a\\xe7\\xe3o\n"), done.stderr
+
+
+def test_settings_that_leave_no_output_are_refused():
+    settings = LogSettings(LOG_STDOUT=False, LOG_DIR="")
+    with pytest.raises(ValueError, match=r"LOG_STDOUT is false and LOG_DIR is empty"):
+        configure_logging_from_settings(settings)
+    sink = Kept()
+    configure_logging_from_settings(settings, sinks=[sink])
+    logger.info("heard")
+    stop_logging()
+    assert sink.messages == ["heard"]
+
+
+def test_a_refused_setting_does_not_show_its_value():
+    with pytest.raises(ValidationError) as refused:
+        LogSettings(LOG_QUEUE_SIZE="hunter2")
+    assert "hunter2" not in str(refused.value)

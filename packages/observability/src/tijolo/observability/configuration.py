@@ -170,11 +170,15 @@ def _level_number(level: str | int) -> int:
 
 def _stdout_handler(redactor: Redactor, *, json_output: bool) -> logging.Handler:
     handler = logging.StreamHandler(sys.stdout)
-    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
+    encoding: str = getattr(sys.stdout, "encoding", None) or "utf-8"
     if json_output:
-        handler.setFormatter(JSONFormatter(redactor=redactor, ascii_only=encoding != "utf8"))
+        handler.setFormatter(
+            JSONFormatter(redactor=redactor, ascii_only=encoding.lower().replace("-", "") != "utf8")
+        )
     else:
-        handler.setFormatter(TextFormatter(redactor=redactor, color=sys.stdout.isatty()))
+        handler.setFormatter(
+            TextFormatter(redactor=redactor, color=sys.stdout.isatty(), encoding=encoding)
+        )
     return handler
 
 
