@@ -400,3 +400,9 @@ def test_wrong_options_are_refused_with_what_was_given():
 
 def test_the_secret_is_not_in_the_repr():
     assert "hunter2" not in repr(HealthConfig(detail_secret="hunter2"))
+
+
+@pytest.mark.parametrize("latency", [float("nan"), float("inf"), float("-inf")])
+def test_a_latency_that_is_no_number_is_left_out(latency):
+    result = HealthCheckResult(name="db", status=HealthStatus.OK, latency_ms=latency)
+    assert result.latency_ms is None

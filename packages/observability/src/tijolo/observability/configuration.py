@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tijolo.observability.formatters import JSONFormatter, TextFormatter
 from tijolo.observability.log_files import FileLimits, level_file_handlers
-from tijolo.observability.log_queue import LogQueueHandler
+from tijolo.observability.log_queue import LogQueueHandler, last_step
 from tijolo.observability.redaction import DEFAULT_REDACTOR, Redactor
 
 DEFAULT_LOG_DIR = "logs"
@@ -132,6 +133,8 @@ def unify_loggers(names: Iterable[str] = FOREIGN_LOGGERS) -> None:
 
 def _install(name: str | None, level: int, installed: _Installed) -> logging.Logger:
     logger = logging.getLogger(name)
+    if _is_worker():
+        _stop_with_worker()
     with _lock:
         previous = _installed.get(name)
         _installed[name] = installed
@@ -151,7 +154,8 @@ def _retire(installed: _Installed, timeout: float) -> None:
     installed.handler.stop(timeout)
     installed.handler.close()
     for sink in installed.owned_sinks:
-        sink.close()
+        if sink not in installed.handler.hung:
+            last_step(sink.close, sink)
 
 
 def _level_number(level: str | int) -> int:
@@ -166,11 +170,15 @@ def _level_number(level: str | int) -> int:
 
 def _stdout_handler(redactor: Redactor, *, json_output: bool) -> logging.Handler:
     handler = logging.StreamHandler(sys.stdout)
-    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
+    encoding: str = getattr(sys.stdout, "encoding", None) or "utf-8"
     if json_output:
-        handler.setFormatter(JSONFormatter(redactor=redactor, ascii_only=encoding != "utf8"))
+        handler.setFormatter(
+            JSONFormatter(redactor=redactor, ascii_only=encoding.lower().replace("-", "") != "utf8")
+        )
     else:
-        handler.setFormatter(TextFormatter(redactor=redactor, color=sys.stdout.isatty()))
+        handler.setFormatter(
+            TextFormatter(redactor=redactor, color=sys.stdout.isatty(), encoding=encoding)
+        )
     return handler
 
 
@@ -185,4 +193,28 @@ def _file_handlers(
     return handlers
 
 
+def _stop_with_worker(_: object = None) -> None:
+    """Processes of `multiprocessing` end by `os._exit`, which calls its finalizers only."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.Finalize(None, stop_logging, exitpriority=-100)
+
+
+def _is_worker() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
+def _before_fork() -> None:
+    global _fork_watched
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and not _fork_watched:
+        # A worker forgets the finalizers of its parent and then calls what is registered here.
+        util.register_after_fork(stop_logging, _stop_with_worker)
+        _fork_watched = True
+
+
+_fork_watched = False
 atexit.register(stop_logging)
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(before=_before_fork)

@@ -117,10 +117,18 @@ class TextFormatter(logging.Formatter):
     Args:
         redactor: what is hidden.
         color: colour the level, for a terminal.
+        encoding: of the output; what it cannot hold is shown escaped.
     """
 
-    def __init__(self, *, redactor: Redactor = DEFAULT_REDACTOR, color: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        redactor: Redactor = DEFAULT_REDACTOR,
+        color: bool = False,
+        encoding: str = "utf-8",
+    ) -> None:
         super().__init__()
+        self._encoding = encoding
         self._redactor = redactor
         self._color = color
 
@@ -138,7 +146,10 @@ class TextFormatter(logging.Formatter):
         pairs += [f" {_plain(k)}={_plain(_encode(v))}" for k, v in _renamed(fields).items()]
         blocks = [_indented(text) for text in (exception, stack) if text]
         head = f"{_timestamp(record.created)} {level} {_plain(record.name)}: {_plain(message)}"
-        return "".join((head, *pairs, *blocks))
+        text = "".join((head, *pairs, *blocks))
+        if text.isascii():
+            return text
+        return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
 
 
 _IDS = ("request_id", "user_id", "trace_id", "span_id")

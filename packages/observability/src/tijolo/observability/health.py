@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Self
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, SecretStr, computed_field
+from pydantic import BaseModel, ConfigDict, SecretStr, computed_field, field_validator
 
 
 class HealthStatus(StrEnum):
@@ -44,6 +45,12 @@ class HealthCheckResult(BaseModel):
     latency_ms: float | None = None
     error: str | None = None
     meta: dict[str, Any] | None = None
+
+    @field_validator("latency_ms")
+    @classmethod
+    def _finite(cls, value: float | None) -> float | None:
+        # JSON has no other numbers, and a probe must be answered.
+        return value if value is not None and math.isfinite(value) else None
 
     @computed_field  # type: ignore[prop-decorator]  # mypy has no decorated properties
     @property

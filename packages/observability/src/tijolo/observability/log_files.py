@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -70,9 +71,9 @@ def level_file_handlers(directory: Path, limits: FileLimits) -> list[logging.Han
 class BoundedFileHandler(RotatingFileHandler):
     """A file that rotates by size, drops old generations by number and age, and follows renames.
 
-    It is opened with the first record. When another process has rotated the file, it goes on in
-    the new one; two processes that rotate at the same instant can still lose a generation, so
-    give each its own directory, or log to stdout.
+    It is opened with the first record, and after any failure with the next one. When another
+    process has rotated the file, it goes on in the new one; two processes that rotate at the same
+    instant can still lose a generation, so give each its own directory, or log to stdout.
     """
 
     def __init__(self, path: Path, limits: FileLimits) -> None:
@@ -86,6 +87,25 @@ class BoundedFileHandler(RotatingFileHandler):
         )
         self._limits = limits
         self._delete_expired()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write `record`, beyond `max_bytes` where the file cannot be rotated."""
+        try:
+            if self.shouldRollover(record):
+                self._rotate(record)
+            logging.FileHandler.emit(self, record)
+        except Exception:
+            self.handleError(record)
+
+    def _rotate(self, record: logging.LogRecord) -> None:
+        try:
+            self.doRollover()
+        except OSError:
+            self.handleError(record)
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        return super()._open()
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - stdlib's name
         """Whether `record` would exceed `max_bytes`, counted in bytes and not in characters."""
@@ -103,7 +123,8 @@ class BoundedFileHandler(RotatingFileHandler):
         self._delete_expired()
 
     def _follow_rename(self) -> None:
-        if self.stream is None:
+        if self.stream is None or self.stream.closed:
+            self.stream = None
             return
         ours = os.fstat(self.stream.fileno())
         try:
@@ -111,8 +132,9 @@ class BoundedFileHandler(RotatingFileHandler):
         except FileNotFoundError:
             there = None
         if there is None or (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
-            self.stream.close()
-            self.stream = self._open()
+            # None first: a stream that is closed and still there could never be replaced.
+            stream, self.stream = self.stream, None
+            stream.close()
 
     def _delete_expired(self) -> None:
         if self._limits.retention_days is None:

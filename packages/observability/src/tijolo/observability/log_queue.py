@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from tijolo.observability.records import detached
@@ -40,6 +41,8 @@ class LogQueueHandler(logging.Handler):
         self._reported = 0
         self._redactor = redactor
         self._stopped = False
+        self.hung: tuple[logging.Handler, ...] = ()
+        """Sinks that were still busy when `stop` had waited long enough."""
         self._fork_waited = False
         self._reset()
         _handlers.add(self)
@@ -56,16 +59,18 @@ class LogQueueHandler(logging.Handler):
             return  # what a sink logs while it writes would come back to it for ever
         try:
             copy = detached(record, self._redactor)
-            if self.capacity == 0 or self._stopped:
+            if self.hung:
+                self.dropped += 1
+            elif self.capacity == 0 or self._stopped:
                 self._write(copy)
             elif self._queue.qsize() >= self.capacity:
                 self.dropped += 1
             else:
                 self._queue.put(copy)
-                if self._thread is None:
+                if self._thread is None or not self._thread.is_alive():
                     self._start()
         except Exception:
-            self.handleError(record)
+            _report(self, _stand_in(record))
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="tijolo-log-writer", daemon=True)
@@ -81,8 +86,9 @@ class LogQueueHandler(logging.Handler):
     def _run(self) -> None:
         queue = self._queue
         while (record := queue.get()) is not None:
-            self._write(record)
-            self._report_dropped()
+            with suppress(BaseException):  # whatever a sink raises, the thread outlives it
+                self._write(record)
+                self._report_dropped()
 
     def _write(self, record: logging.LogRecord) -> None:
         with self._writing:
@@ -115,10 +121,12 @@ class LogQueueHandler(logging.Handler):
             thread.join(timeout)
             if thread.is_alive():
                 self._discard()
-                return
-        self._report_dropped()
+                self._abandon()
+        if thread is None or not thread.is_alive():
+            self._report_dropped()
         for sink in self.sinks:
-            sink.flush()
+            if sink not in self.hung:
+                last_step(sink.flush, sink)
 
     def _discard(self) -> None:
         try:
@@ -126,6 +134,14 @@ class LogQueueHandler(logging.Handler):
                 self.dropped += self._queue.get_nowait() is not None
         except Empty:
             self._queue.put(None)  # for the thread, should it come back
+
+    def _abandon(self) -> None:
+        """Let nobody wait for the locks of the sinks that hang, `logging.shutdown` included."""
+        self.hung = tuple(sink for sink in self.sinks if _is_held(sink))
+        known: list[weakref.ref[logging.Handler]] = getattr(logging, "_handlerList", [])
+        for reference in [one for one in known if one() in self.hung]:
+            with suppress(ValueError):
+                known.remove(reference)
 
     def before_fork(self) -> None:
         """Let the record that is being written end, so that the child holds no half of it."""
@@ -147,7 +163,39 @@ def _hand_over(record: logging.LogRecord, sink: logging.Handler) -> None:
     try:
         sink.handle(record)
     except Exception:
+        _report(sink, record)
+
+
+def _is_held(sink: logging.Handler) -> bool:
+    if sink.lock is None:
+        return False
+    free = sink.lock.acquire(timeout=0.05)
+    if free:
+        sink.lock.release()
+    return not free
+
+
+def _stand_in(record: logging.LogRecord) -> logging.LogRecord:
+    """What `handleError` may print of `record`: where it came from and nothing that it holds."""
+    text = "<a log record that could not be queued>"
+    return logging.LogRecord(
+        record.name, record.levelno, record.pathname, record.lineno, text, None, None
+    )
+
+
+def _report(sink: logging.Handler, record: logging.LogRecord) -> None:
+    """`handleError`, which writes to stderr, where nobody may be listening any more."""
+    with suppress(Exception):
         sink.handleError(record)
+
+
+def last_step(step: Callable[[], None], sink: logging.Handler) -> None:
+    """Flush or close `sink`; a failure is reported, for the other sinks come after it."""
+    try:
+        step()
+    except Exception:
+        text = f"a log output could not {step.__name__}"
+        _report(sink, logging.LogRecord(__name__, logging.ERROR, __file__, 0, text, None, None))
 
 
 _handlers: weakref.WeakSet[LogQueueHandler] = weakref.WeakSet()

@@ -7,11 +7,17 @@ import traceback
 from collections.abc import Mapping
 from itertools import islice
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from tijolo.core import request_id_ctx, user_id_ctx
 from tijolo.observability.redaction import DEFAULT_REDACTOR, REDACTED, Redactor
-from tijolo.observability.values import printable, scrubbed, scrubbed_fields, scrubbed_text
+from tijolo.observability.values import (
+    plain_text,
+    printable,
+    scrubbed,
+    scrubbed_fields,
+    scrubbed_text,
+)
 
 try:  # FastAPI brings it since it has native telemetry; older ones do not
     # house: allow library, FastAPI brings it
@@ -54,9 +60,17 @@ A bare tuple, because a named one costs as much to make as all the rest of a pla
 
 def content_of(record: logging.LogRecord, redactor: Redactor = DEFAULT_REDACTOR) -> RecordContent:
     """The content taken when the record was queued, or taken now; never raises."""
-    taken: RecordContent | None = record.__dict__.get(CONTENT_ATTRIBUTE)
-    if taken is not None:
-        return taken
+    taken: Any = record.__dict__.get(CONTENT_ATTRIBUTE)
+    if type(taken) is tuple:
+        return cast("RecordContent", taken)
+    try:
+        return _content(record, redactor)
+    except Exception:
+        where = f"{record.filename}:{record.lineno}"
+        return f"<unprintable log record of {where}>", None, None, None, None, {}, None, None
+
+
+def _content(record: logging.LogRecord, redactor: Redactor) -> RecordContent:
     # Straight and without helpers where nothing needs doing: every log call pays for this.
     trace_id = span_id = None
     if _telemetry_context is not None and _telemetry_context():
@@ -68,13 +82,13 @@ def content_of(record: logging.LogRecord, redactor: Redactor = DEFAULT_REDACTOR)
     plain = len(state) == _PLAIN_LENGTH and next(reversed(state)) == _LAST_PLAIN
     return (
         scrubbed_text(message, redactor),
-        request_id_ctx.get(),
-        user_id_ctx.get(),
+        _id(request_id_ctx.get()),
+        _id(user_id_ctx.get()),
         trace_id,
         span_id,
         _NO_FIELDS if plain else _fields(record, redactor),
         _exception(record, redactor) if record.exc_info or record.exc_text else None,
-        scrubbed_text(str(record.stack_info), redactor) if record.stack_info else None,
+        scrubbed_text(printable(record.stack_info), redactor) if record.stack_info else None,
     )
 
 
@@ -90,7 +104,8 @@ def detached(record: logging.LogRecord, redactor: Redactor) -> logging.LogRecord
     state = copy.__dict__
     state.update(record.__dict__)
     for name in [name for name in islice(state, _PLAIN_LENGTH, None) if name not in _NOT_FIELDS]:
-        state[name] = fields.get(name, REDACTED)
+        # `_fields` leaves out the id that the content has already.
+        state[name] = fields.get(name, content[1] if name == "request_id" else REDACTED)
     state.pop(FIELDS_ATTRIBUTE, None)
     state.update(
         {
@@ -109,24 +124,39 @@ def detached(record: logging.LogRecord, redactor: Redactor) -> logging.LogRecord
 def _formatted(record: logging.LogRecord, redactor: Redactor) -> str:
     """`record.getMessage()`, or what can be said where the arguments do not fit."""
     arguments = record.args
-    if type(arguments) is not tuple and isinstance(arguments, Mapping):
-        arguments = {
-            key: REDACTED if redactor.is_sensitive(str(key)) else value
-            for key, value in arguments.items()
-        }
+    if type(arguments) is tuple and not arguments:
+        return printable(record.msg)
     try:
-        message = str(record.msg)
+        if type(arguments) is not tuple and isinstance(arguments, Mapping):
+            arguments = {
+                key: REDACTED if redactor.is_sensitive(printable(key)) else value
+                for key, value in arguments.items()
+            }
+        message = plain_text(record.msg)
         return message % arguments if arguments else message
     except Exception:
         safe = scrubbed(arguments, redactor)
         return f"{printable(record.msg)} [arguments that do not fit: {safe!r}]"
 
 
+def _id(value: Any) -> str | None:
+    return value if value is None or type(value) is str else scrubbed_text(printable(value))
+
+
 def _fields(record: logging.LogRecord, redactor: Redactor) -> dict[str, Any]:
     state = record.__dict__
     extra = islice(list(state.items()), _PLAIN_LENGTH, None)
     fields = {name: value for name, value in extra if name not in _NOT_FIELDS}
-    fields.update(state.get(FIELDS_ATTRIBUTE) or {})
+    named: Any = state.get(FIELDS_ATTRIBUTE)
+    if named is not None:
+        try:
+            fields.update(dict(named.items()))
+        except Exception:
+            fields[FIELDS_ATTRIBUTE] = named
+    request_id: Any = fields.get("request_id", _NO_FIELDS)
+    if request_id is None or (type(request_id) is str and request_id == request_id_ctx.get()):
+        # A filter or a record factory put there what the formatter writes anyway.
+        del fields["request_id"]
     return scrubbed_fields(fields, redactor) if fields else fields
 
 
@@ -136,9 +166,10 @@ def _exception(record: logging.LogRecord, redactor: Redactor) -> str | None:
         try:
             text = "".join(traceback.format_exception(*exc_info)).rstrip("\n")
         except Exception:
-            text = f"{exc_info[0].__name__}: <unprintable traceback>"
+            name = getattr(exc_info[0], "__name__", type(exc_info[0]).__name__)
+            text = f"{name}: <unprintable traceback>"
     elif record.exc_text:
-        text = record.exc_text
+        text = printable(record.exc_text)
     else:
         return None
     return scrubbed_text(text, redactor)

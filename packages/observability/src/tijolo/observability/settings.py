@@ -16,7 +16,7 @@ from tijolo.observability.redaction import Redactor
 class LogSettings(BaseSettings):
     """Mix it in: `class Settings(LogSettings, BaseAppSettings)`."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     LOG_LEVEL: str = "INFO"
     LOG_JSON: bool = True
@@ -51,7 +51,15 @@ def configure_logging_from_settings(
     sinks: Sequence[logging.Handler] = (),
     filters: Iterable[LogFilter] = (),
 ) -> logging.Logger:
-    """`configure_logging` of the root logger with every value of `settings`."""
+    """`configure_logging` of the root logger with every value of `settings`.
+
+    Raises:
+        ValueError: nothing would be written anywhere.
+    """
+    if not (settings.LOG_STDOUT or settings.LOG_DIR or sinks):
+        raise ValueError(
+            "LOG_STDOUT is false and LOG_DIR is empty: no log would be written; set one of them"
+        )
     return configure_logging(
         settings.LOG_LEVEL,
         json_output=settings.LOG_JSON,

@@ -50,10 +50,15 @@ def scrubbed_text(
     return text if text.isascii() else _SURROGATE.sub(_escape_surrogate, text)
 
 
+def plain_text(value: object) -> str:
+    """`str(value)` without what a subclass of str overrides."""
+    return str.__str__(value if isinstance(value, str) else str(value))
+
+
 def printable(value: object) -> str:
     """`str(value)`, or a stand-in where that raises."""
     try:
-        return str(value)
+        return plain_text(value)
     except Exception:
         return f"<unprintable {type(value).__name__} object>"
 
@@ -83,7 +88,7 @@ class _Walk:
             return value if value in _INT_RANGE else self.text(f"{value:#x}")
         if kind is float:
             return value if math.isfinite(value) else repr(value)
-        return self.guarded(value, depth) if kind in _CONTAINERS else self.other(value, depth)
+        return self.guarded(value, depth)
 
     def text(self, text: str) -> str:
         if self.left <= 0:
@@ -98,11 +103,12 @@ class _Walk:
         for kind, convert in _SCALARS:
             if isinstance(value, kind):
                 return self.visit(convert(value), depth) if depth < _MAX_DEPTH else _TRUNCATED
-        return self.guarded(value, depth)
+        return self.container(value, depth)
 
     def guarded(self, value: Any, depth: int) -> Any:
         try:
-            return self.container(value, depth)
+            known = type(value) in _CONTAINERS  # pyright: ignore[reportUnknownArgumentType]
+            return self.container(value, depth) if known else self.other(value, depth)
         except Exception:
             return self.text(f"<unprintable {type(value).__name__} object>")
 
@@ -119,11 +125,15 @@ class _Walk:
         try:
             if pairs is not None:
                 return self.mapping(pairs, depth)
-            return self.sequence(items or (), depth)
+            return self.sequence(items or [], depth)
         finally:
             self.inside.discard(id(value))
 
-    def sequence(self, items: Iterable[Any], depth: int) -> list[Any]:
+    def sequence(self, items: list[Any], depth: int) -> list[Any]:
+        if len(items) == 2 and _is_name(items[0]):
+            # Headers, form fields and the like come as pairs.
+            name = _key_text(items[0])
+            return [self.visit(items[0], depth + 1), self.named(name, items[1], depth)]
         result: list[Any] = []
         for item in items:
             if self.left <= 0:
@@ -134,29 +144,46 @@ class _Walk:
 
     def mapping(self, pairs: Iterable[tuple[Any, Any]], depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
+        numbers: dict[str, int] = {}
         for raw_key, value in pairs:
             if self.left <= 0:
                 result[_TRUNCATED] = True
                 break
+            # Before the value is looked at: what is hidden or null takes room too.
+            self.left -= _NODE_COST
             name = raw_key if type(raw_key) is str else _key_text(raw_key)
-            key = self.key(name, result)
-            if value is None or type(value) is bool:
-                result[key] = value
-            elif len(name) > _MAX_KEY_LENGTH or self.redactor.is_sensitive(name):
-                result[key] = REDACTED
-            else:
-                result[key] = self.visit(value, depth + 1)
+            key = self.key(name)
+            if key in result:
+                key = _numbered(key, result, numbers)
+            result[key] = self.named(name, value, depth)
         return result
 
-    def key(self, text: str, taken: Mapping[str, Any]) -> str:
+    def named(self, name: str, value: Any, depth: int) -> Any:
+        """A value that is hidden if its name says so; flags and absences are no secrets."""
+        if value is None or type(value) is bool:
+            return value
+        if len(name) > _MAX_KEY_LENGTH or self.redactor.is_sensitive(name):
+            return REDACTED
+        return self.visit(value, depth + 1)
+
+    def key(self, text: str) -> str:
         if len(text) > _MAX_KEY_LENGTH or not text.isidentifier():
-            text = self.text(text[:_MAX_KEY_LENGTH])
-        key = text
-        number = 1
-        while key in taken:
-            number += 1
-            key = f"{text}_{number}"
-        return key
+            return self.text(text[:_MAX_KEY_LENGTH])
+        self.left -= len(text)
+        return text
+
+
+def _numbered(text: str, taken: Mapping[str, Any], numbers: dict[str, int]) -> str:
+    """`text` with the next free number; `numbers` holds the last one of each text."""
+    number = numbers.get(text, 1) + 1
+    while (key := f"{text}_{number}") in taken:
+        number += 1
+    numbers[text] = number
+    return key
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str | bytes) and len(value) <= _MAX_KEY_LENGTH
 
 
 def _key_text(raw: Any) -> str:
@@ -168,7 +195,7 @@ def _key_text(raw: Any) -> str:
 
 
 def _pairs(value: Any) -> Iterable[tuple[Any, Any]] | None:
-    """Names and values of what has named parts."""
+    """Names and values of what has named parts, without those that its repr leaves out."""
     if isinstance(value, dict):
         # A copy: another thread may be writing to it.
         return list(value.items())  # pyright: ignore[reportUnknownArgumentType]
@@ -176,12 +203,16 @@ def _pairs(value: Any) -> Iterable[tuple[Any, Any]] | None:
         return value.items()  # pyright: ignore[reportUnknownVariableType]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr]
-    if hasattr(cast("type", type(value)), "model_fields"):  # pydantic, which core brings
-        return list(vars(value).items())
+    kind = cast("Any", type(value))
+    if hasattr(kind, "model_fields"):  # pydantic, which core brings
+        hidden = {name for name, field in kind.model_fields.items() if not field.repr}
+        return [(name, part) for name, part in vars(value).items() if name not in hidden]
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return list(zip(kind._fields, cast("Iterable[Any]", value), strict=True))
     return None
 
 
-def _items(value: Any) -> Iterable[Any] | None:
+def _items(value: Any) -> list[Any] | None:
     if isinstance(value, list | tuple | set | frozenset):
         return list(cast("Iterable[Any]", value))
     return None
