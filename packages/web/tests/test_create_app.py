@@ -685,3 +685,21 @@ def test_the_logger_of_the_access_log_is_quiet_when_it_is_off(records):
 
     asyncio.run(ask())
     assert [r for r in records if r.name == "tijolo.web.access" and r.levelno == logging.INFO] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"TRUSTED_PROXIES": ["10.0.0.0/99"]}, "no address or CIDR network"),
+        ({"TRUSTED_HOSTS": ["https://shop.example"]}, "trusted host"),
+        ({"TRUSTED_HOSTS": []}, "no trusted host at all"),
+        ({"REQUEST_BODY_UNLIMITED_PATHS": ["upload"]}, "must start with a slash"),
+        ({"CONTENT_SECURITY_POLICY": "default-src ’none’"}, "cannot hold"),
+        ({"PERMISSIONS_POLICY": "a\nb"}, "cannot hold"),
+        ({"REFERRER_POLICY": "no\x00referrer"}, "cannot hold"),
+        ({"CORS_ORIGINS": [ORIGIN], "CORS_EXPOSE_HEADERS": ["X-A\nB"]}, "no name of a method"),
+    ],
+)
+def test_a_typo_in_the_settings_is_refused_before_anything_serves(given, message):
+    with pytest.raises(ValueError, match=message):
+        create_app(settings(ENVIRONMENT="production", **given))

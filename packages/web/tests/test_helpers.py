@@ -341,6 +341,7 @@ def test_run_server_passes_the_settings_and_trusts_no_forwarding_header(monkeypa
     )
     assert first["workers"] == 2
     assert given is app
+    assert second["lifespan"] == "on", "a start that raises must not be taken for none"
     assert (second["host"], second["port"], second["proxy_headers"]) == ("127.0.0.1", 8000, False)
     with pytest.raises(ValueError, match="import path"):
         web_server.run_server(app, reload=True)

@@ -18,6 +18,7 @@ from tijolo.web.security_headers import DEFAULT_SECURITY_HEADERS
 _ORIGIN = re.compile(
     r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECASE
 )
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def _split(value: object) -> object:
@@ -62,6 +63,14 @@ class CORSSettings(BaseSettings):
                     " a slash at the end"
                 )
         return origins
+
+    @field_validator("CORS_ALLOW_METHODS", "CORS_ALLOW_HEADERS", "CORS_EXPOSE_HEADERS")
+    @classmethod
+    def _are_tokens(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a method or header")
+        return names
 
     @model_validator(mode="after")
     def _credentials_need_names(self) -> Self:

@@ -25,12 +25,14 @@ class TrustedHostMiddleware:
             for ``example.com`` itself; ``*`` for every host.
 
     Raises:
-        ValueError: naming a pattern that is neither.
+        ValueError: naming a pattern that is neither; for no pattern at all.
     """
 
     def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str]) -> None:
         self.app = app
         patterns = [_checked(host) for host in allowed_hosts]
+        if not patterns:
+            raise ValueError("no trusted host at all would refuse every request; '*' trusts all")
         self._any = "*" in patterns
         self._hosts = frozenset(p.encode("ascii") for p in patterns if not p.startswith("*"))
         self._suffixes = tuple(p[1:].encode("ascii") for p in patterns if p.startswith("*."))
