@@ -14,6 +14,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import REQUEST_ID_HEADER, request_id_ctx
+from tijolo.web._cancellation import ends_the_task
 from tijolo.web._exchange import EXCHANGE_KEY, Exchange, line_break_in
 from tijolo.web.request_id import SCOPE_KEY, RequestIDMiddleware, assign_request_id
 from tijolo.web.security_headers import FrozenHeaders, RawHeaders, SecurityPolicy
@@ -90,8 +91,8 @@ class EnvelopeMiddleware:
         failed = False
         try:
             await self.app(scope, receive, enveloping_send)
-        except Exception:
-            failed = True
+        except BaseException as exc:
+            failed = not ends_the_task(exc)
             raise
         finally:
             if self.access_log and access_log.isEnabledFor(INFO):

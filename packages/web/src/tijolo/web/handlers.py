@@ -142,7 +142,7 @@ def register_exception_handlers(
         app.add_exception_handler(kind, cast("ExceptionHandler", handler))
 
 
-def known_problem(scope: Scope, exc: Exception) -> Response | None:
+def known_problem(scope: Scope, exc: BaseException) -> Response | None:
     """The answer to an error that says itself what it is; None for one nobody foresaw."""
     if isinstance(exc, AppException):
         return _app_problem(scope, exc)
@@ -155,7 +155,7 @@ def known_problem(scope: Scope, exc: Exception) -> Response | None:
 
 def log_failure(
     scope: Scope,
-    exc: Exception,
+    exc: BaseException,
     *,
     status: int = 500,
     level: int = logging.ERROR,
@@ -239,7 +239,7 @@ def _validation_problem(scope: Scope, exc: RequestValidationError) -> Response:
     )
 
 
-def _without_values(exc: Exception) -> Exception:
+def _without_values(exc: BaseException) -> BaseException:
     """FastAPI's response error prints the whole response, password hashes included."""
     if not isinstance(exc, ResponseValidationError):
         return exc
