@@ -703,3 +703,119 @@ def test_the_logger_of_the_access_log_is_quiet_when_it_is_off(records):
 def test_a_typo_in_the_settings_is_refused_before_anything_serves(given, message):
     with pytest.raises(ValueError, match=message):
         create_app(settings(ENVIRONMENT="production", **given))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"CORS_ORIGINS": ["https://u:hunter2@shop.example"]},
+        {"CORS_ORIGINS": ["https://shop.example?token=hunter2"]},
+        {"CORS_ORIGINS": ["https://shop.example/"], "CORS_MAX_AGE": "hunter2"},
+        {"TRUSTED_HOSTS": ["https://u:hunter2@shop.example"]},
+        {"TRUSTED_PROXIES": ["redis://:hunter2@10.0.0.1"]},
+    ],
+)
+def test_no_error_of_the_settings_repeats_a_credential(given):
+    with pytest.raises(ValueError) as caught:
+        create_app(settings(**given))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mixin", [WebSettings, CORSSettings, ServerSettings])
+def test_a_mixin_alone_hides_what_it_refuses(mixin):
+    with pytest.raises(ValidationError) as caught:
+        mixin(SECRET="hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_rules_about_paths_see_the_path_below_root_path(exchange):
+    app = create_app(settings(REQUEST_BODY_MAX_BYTES=4, REQUEST_BODY_UNLIMITED_PATHS=["/up"]))
+    app.add_api_route("/up", lambda: "ok", methods=["POST"])
+    docs = await exchange(app, "/proxy/docs", root_path="/proxy")
+    assert "https://cdn.jsdelivr.net" in docs.headers["content-security-policy"]
+    long = {"Content-Length": "5"}
+    free = await exchange(
+        app, "/proxy/up", method="POST", root_path="/proxy", headers=long, body=[b"12345"]
+    )
+    assert free.status == 200
+    other = await exchange(app, "/proxy-up", method="POST", root_path="/proxy", headers=long)
+    assert other.status == 413
+
+
+async def test_the_page_that_ends_a_sign_in_on_the_docs_may_run_its_script():
+    async with client(create_app(settings())) as http:
+        page = await http.get("/docs/oauth2-redirect")
+    assert "<script>" in page.text
+    assert "script-src 'unsafe-inline'" in page.headers["content-security-policy"]
+
+
+async def test_a_stop_that_swallows_its_cancellation_is_given_up_too():
+    released = asyncio.Event()
+    released_before = []
+
+    class Stubborn(Connection):
+        async def disconnect(self):
+            while not released.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await released.wait()
+            self.log.append("released")
+
+    class Watching(Connection):
+        async def disconnect(self):
+            released_before.append(released.is_set())
+
+    log = []
+    app = create_app(
+        settings(),
+        lifecycle=AppLifecycle(
+            resources=[Watching("db", log), Stubborn("stuck", log)], shutdown_grace_seconds=0.01
+        ),
+    )
+    asyncio.get_running_loop().call_later(1, released.set)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with running(app):
+            log.clear()
+    assert released_before == [False]
+    assert isinstance(caught.value.exceptions[0], TimeoutError)
+    released.set()
+    while not log:
+        await asyncio.sleep(0)
+
+
+async def test_a_stop_that_was_cancelled_from_within_is_a_failure_like_any_other():
+    class Cancelled(Connection):
+        async def disconnect(self):
+            raise asyncio.CancelledError
+
+    log = []
+    resources = [Connection("db", log), Cancelled("broker", log)]
+    app = create_app(settings(), lifecycle=AppLifecycle(resources=resources))
+    with pytest.raises(ExceptionGroup):
+        async with running(app):
+            log.clear()
+    assert log == ["disconnect db"]
+
+
+async def test_a_cancelled_stop_cancels_what_is_stopping():
+    log = []
+    stopping = asyncio.Event()
+
+    class Slow(Connection):
+        async def disconnect(self):
+            stopping.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.append("cut")
+
+    async def run():
+        async with running(create_app(settings(), lifecycle=AppLifecycle(resources=[Slow("s", [])]))):
+            pass
+
+    task = asyncio.create_task(run())
+    await stopping.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    while not log:
+        await asyncio.sleep(0)

@@ -143,6 +143,41 @@ async def test_a_400_that_a_handler_raises_from_another_error_is_its_own(exchang
     assert (made.json()["code"], made.json()["detail"]) == ("BAD_REQUEST", "no such date")
 
 
+@pytest.mark.parametrize("status", [0, 99, 100, 200, 302, 600, 1000])
+async def test_an_error_with_a_status_that_no_error_has_is_a_logged_500(exchange, records, status):
+    made = await exchange(raising(AppException("odd", status_code=status)))
+    assert (made.status, made.json()["code"]) == (500, "INTERNAL_SERVER_ERROR")
+    assert len(failures(records)) == 1
+
+
+@pytest.mark.parametrize("status", [99, 100, 1000])
+async def test_an_http_exception_with_an_impossible_status_is_a_logged_500(
+    exchange, records, status
+):
+    made = await exchange(raising(HTTPException(status, "odd")))
+    assert made.status == 500
+    assert len(failures(records)) == 1
+
+
+async def test_a_redirect_that_is_raised_stays_one(exchange):
+    made = await exchange(raising(HTTPException(307, headers={"Location": "/x"})))
+    assert (made.status, made.headers["location"]) == (307, "/x")
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_app_exception_without_a_body_is_answered_without_one(exchange, status):
+    made = await exchange(raising(AppException("none", status_code=status)))
+    assert (made.status, made.body) == (status, b"")
+
+
+async def test_headers_of_an_exception_never_contradict_the_document(exchange):
+    wrong = {"Content-Type": "text/html", "content-length": "3", "X-Kept": "1"}
+    made = await exchange(raising(AppException("no", status_code=400, headers=wrong)))
+    assert made.headers["content-type"] == "application/problem+json"
+    assert int(made.headers["content-length"]) == len(made.body)
+    assert made.headers["x-kept"] == "1"
+
+
 async def test_a_status_without_a_body_stays_without(exchange):
     made = await exchange(raising(HTTPException(304)))
     assert (made.status, made.body) == (304, b"")

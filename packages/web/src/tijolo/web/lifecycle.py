@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from tijolo.core import Resource
 from tijolo.observability import Readiness
 
+_LAST_WORD_SECONDS = 1.0
 _log = logging.getLogger("tijolo.web.lifecycle")
 
 
@@ -88,8 +89,7 @@ class Lifespan:
 
     async def _disconnect(self, name: str, resource: Resource, failures: list[Exception]) -> None:
         try:
-            async with asyncio.timeout(self.lifecycle.shutdown_grace_seconds):
-                await resource.disconnect()
+            await _within(self.lifecycle.shutdown_grace_seconds, resource.disconnect())
         except Exception as exc:
             _log.exception("resource %r did not disconnect", name)
             exc.add_note(f"while resource {name!r} was disconnecting")
@@ -102,3 +102,30 @@ async def _reported(failures: list[Exception]) -> AsyncGenerator[None]:
     yield
     if failures:
         raise ExceptionGroup("not everything stopped cleanly", failures)
+
+
+async def _within(seconds: float, stopping: Awaitable[None]) -> None:
+    """Wait for ``stopping``, in a task of its own: one that ignores its cancellation is left behind.
+
+    Raises:
+        TimeoutError: when it is not done after ``seconds``.
+    """
+    task = asyncio.ensure_future(stopping)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        in_time = task.done()
+        task.cancel()
+    if not in_time:
+        await asyncio.wait({task}, timeout=min(seconds, _LAST_WORD_SECONDS))
+    if task.cancelled() and in_time:
+        raise RuntimeError("disconnect was cancelled from within")
+    if not in_time:
+        task.add_done_callback(_forget)
+        raise TimeoutError(f"not done after {seconds} seconds")
+    task.result()
+
+
+def _forget(task: asyncio.Future[None]) -> None:
+    if not task.cancelled():
+        task.exception()

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tijolo.web._paths import path_below_root
+
 DEFAULT_CONTENT_SECURITY_POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
@@ -109,9 +111,10 @@ class SecurityPolicy:
 
     def headers_for(self, scope: Scope) -> FrozenHeaders:
         """The headers for the response to the request in ``scope``."""
-        if scope["scheme"] != "https" or _is_local(scope):
-            return self._docs if scope["path"] in self._docs_paths else self._plain
-        return self._secure_docs if scope["path"] in self._docs_paths else self._secure
+        is_docs = path_below_root(scope) in self._docs_paths
+        if scope.get("scheme") != "https" or _is_local(scope):
+            return self._docs if is_docs else self._plain
+        return self._secure_docs if is_docs else self._secure
 
 
 def frozen_headers(headers: RawHeaders) -> FrozenHeaders:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tijolo.core import REQUEST_ID_HEADER
+from tijolo.web._shown import without_credentials
 from tijolo.web.security_headers import DEFAULT_SECURITY_HEADERS
 
 _ORIGIN = re.compile(
@@ -43,7 +44,7 @@ class CORSSettings(BaseSettings):
             is not an origin.
     """
 
-    model_config = SettingsConfigDict(extra="forbid")
+    model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
 
     CORS_ORIGINS: StringList = []
     CORS_ALLOW_CREDENTIALS: bool = False
@@ -59,7 +60,7 @@ class CORSSettings(BaseSettings):
         for origin in origins:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(
-                    f"{origin!r} is not an origin; write scheme://host[:port] without a path or"
+                    f"{without_credentials(origin)!r} is not an origin; write scheme://host[:port] without a path or"
                     " a slash at the end"
                 )
         return origins
@@ -85,7 +86,7 @@ class CORSSettings(BaseSettings):
 class ServerSettings(BaseSettings):
     """Where and how the server listens."""
 
-    model_config = SettingsConfigDict(extra="forbid")
+    model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
 
     SERVER_HOST: str = "127.0.0.1"
     SERVER_PORT: int = Field(default=8000, ge=1, le=65535)
@@ -97,7 +98,7 @@ class ServerSettings(BaseSettings):
 class WebSettings(BaseSettings):
     """What ``create_app`` builds around the service's routes."""
 
-    model_config = SettingsConfigDict(extra="forbid")
+    model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
 
     API_PREFIX: str = ""
     """Path in front of the service's own routers, such as ``/api/v1``."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tijolo.web._shown import without_credentials
 from tijolo.web.problems import problem_response
 
 UNTRUSTED_HOST = "UNTRUSTED_HOST"
@@ -62,7 +63,7 @@ def _checked(host: str) -> str:
     pattern = host.strip().lower().removesuffix(".")
     if not _PATTERN.fullmatch(pattern):
         raise ValueError(
-            f"trusted host {host!r} is neither a host name, '*.example.com' nor '*';"
+            f"trusted host {without_credentials(host)!r} is neither a host name, '*.example.com' nor '*';"
             " write it without scheme, port and path"
         )
     return pattern
