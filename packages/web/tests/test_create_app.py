@@ -3,20 +3,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import logging.config
 from contextvars import ContextVar
 
 import httpx
 import pytest
+import uvicorn.config
 from fastapi import APIRouter, FastAPI, Request, WebSocket
 from pydantic import BaseModel, ValidationError
 from starlette.responses import PlainTextResponse
 
 from tijolo.core import BaseAppSettings, Environment, get_request_id
 from tijolo.core.testing import assert_settings_read
-from tijolo.observability import HealthConfig
+from tijolo.observability import FOREIGN_LOGGERS, HealthConfig, configure_logging, stop_logging
 from tijolo.web import (
     AppLifecycle,
     CORSSettings,
+    ProblemDocument,
     ServerSettings,
     WebSettings,
     apply_cors,
@@ -171,6 +174,57 @@ async def test_a_document_that_is_made_again_is_described_again():
     app.include_router(items)
     app.openapi_schema = None
     assert "default" in app.openapi()["paths"]["/items"]["post"]["responses"]
+
+
+class Clashing:
+    class ValidationError(BaseModel):
+        mine: int
+
+    class ProblemError(BaseModel):
+        mine: int
+
+    class ProblemDocument(BaseModel):
+        mine: int
+
+
+def references(node):
+    if isinstance(node, dict):
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*map(references, node.values()))
+    return set().union(*map(references, node)) if isinstance(node, list) else set()
+
+
+@pytest.mark.parametrize("name", ["ValidationError", "ProblemError", "ProblemDocument"])
+def test_a_model_of_the_services_own_keeps_its_name_in_openapi(name):
+    async def take(body):
+        return body
+
+    take.__annotations__["body"] = take.__annotations__["return"] = getattr(Clashing, name)
+    app = create_app(settings())
+    app.add_api_route("/own", take, methods=["POST"])
+    document = app.openapi()
+    schemas = document["components"]["schemas"]
+    if name != "ValidationError":  # FastAPI itself writes its own schema over that one
+        assert set(schemas[name]["properties"]) == {"mine"}
+    assert references(document) <= {f"#/components/schemas/{key}" for key in schemas}
+    error = document["paths"]["/own"]["post"]["responses"]["422"]
+    told = error["content"]["application/problem+json"]["schema"]["$ref"].rpartition("/")[2]
+    assert "request_id" in schemas[told]["properties"]
+    items = schemas[told]["properties"]["errors"]["anyOf"][0]["items"]["$ref"].rpartition("/")[2]
+    assert "pointer" in schemas[items]["properties"]
+    assert "HTTPValidationError" not in schemas
+    assert app.openapi() == document
+
+
+def test_a_route_that_names_the_document_itself_shows_the_same_one():
+    app = create_app(settings(), items)
+    app.add_api_route("/own", lambda: 1, responses={409: {"model": ProblemDocument}})
+    document = app.openapi()
+    assert "default" in document["paths"]["/items"]["post"]["responses"]
+    assert [n for n in document["components"]["schemas"] if n.startswith("Problem")] == [
+        "ProblemDocument",
+        "ProblemError",
+    ]
 
 
 # --- order of the layers
@@ -819,3 +873,43 @@ async def test_a_cancelled_stop_cancels_what_is_stopping():
         await task
     while not log:
         await asyncio.sleep(0)
+
+
+@pytest.fixture
+def foreign_loggers():
+    """Every foreign logger without handlers, before and after."""
+    loggers = [logging.getLogger(name) for name in FOREIGN_LOGGERS]
+    before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    level = logging.getLogger().level
+    yield
+    stop_logging()
+    logging.getLogger().setLevel(level)
+    for logger, handlers, propagate, own_level in before:
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(own_level)
+
+
+async def test_a_servers_own_access_log_comes_out_redacted_once_the_service_runs(
+    foreign_loggers, capsys
+):
+    lines = []
+
+    class Sink(logging.Handler):
+        def emit(self, record):
+            lines.append(record.getMessage())
+
+    configure_logging(stdout=False, sinks=[Sink()])
+    logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)  # as uvicorn does when it starts
+    async with running(create_app(settings())):
+        access = logging.getLogger("uvicorn.access")
+        access.info('%s - "%s %s HTTP/%s" %d', "c", "GET", "/x?token=hunter2XyZ", "1.1", 200)
+    stop_logging()
+    printed = capsys.readouterr()
+    assert [line for line in lines if "/x?token=" in line]
+    assert "hunter2XyZ" not in str(lines) + printed.out + printed.err
+
+
+async def test_a_servers_loggers_are_left_alone_where_we_do_not_log(foreign_loggers):
+    logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
+    async with running(create_app(settings())):
+        assert logging.getLogger("uvicorn.access").handlers

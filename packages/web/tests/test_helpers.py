@@ -31,6 +31,7 @@ from tijolo.web import (
     get_device_info,
     set_cookie,
 )
+from tijolo.web import content_disposition
 from tijolo.web import server as web_server
 
 # --- cookies
@@ -411,3 +412,22 @@ def test_the_readme_names_every_setting():
     named = set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE))
     kinds = (WebSettings, CORSSettings, ServerSettings)
     assert named == {name for kind in kinds for name in kind.model_fields}
+
+
+def test_a_file_name_of_megabytes_is_cut_before_it_is_looked_at(monkeypatch):
+    looked_at = []
+    real = content_disposition.unicodedata
+
+    class Counting:
+        normalize = staticmethod(real.normalize)
+
+        @staticmethod
+        def category(character):
+            looked_at.append(character)
+            return real.category(character)
+
+    monkeypatch.setattr(content_disposition, "unicodedata", Counting)
+    value = build_content_disposition("é" * 5_000_000 + ".pdf")
+    assert value.endswith(".pdf")
+    assert len(value) < 2500
+    assert len(looked_at) < 10_000

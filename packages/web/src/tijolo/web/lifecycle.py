@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from tijolo.core import Resource
-from tijolo.observability import Readiness
+from tijolo.observability import LogQueueHandler, Readiness, unify_loggers
 
 _LAST_WORD_SECONDS = 1.0
 _log = logging.getLogger("tijolo.web.lifecycle")
@@ -71,6 +71,7 @@ class Lifespan:
     async def __call__(self, app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         """Start, serve, stop."""
         failures: list[Exception] = []
+        _take_over_the_servers_loggers()
         async with _reported(failures), AsyncExitStack() as stack:
             for name, resource in self.lifecycle.named_resources.items():
                 stack.push_async_callback(self._disconnect, name, resource, failures)
@@ -102,6 +103,12 @@ async def _reported(failures: list[Exception]) -> AsyncGenerator[None]:
     yield
     if failures:
         raise ExceptionGroup("not everything stopped cleanly", failures)
+
+
+def _take_over_the_servers_loggers() -> None:
+    """A server configures its loggers after the service did: their queries would not be redacted."""
+    if any(isinstance(handler, LogQueueHandler) for handler in logging.getLogger().handlers):
+        unify_loggers()
 
 
 async def _within(seconds: float, stopping: Awaitable[None]) -> None:
