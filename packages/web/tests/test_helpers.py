@@ -27,11 +27,11 @@ from tijolo.web import (
     build_content_disposition,
     build_pagination_link_header,
     clear_cookie,
+    content_disposition,
     create_app,
     get_device_info,
     set_cookie,
 )
-from tijolo.web import content_disposition
 from tijolo.web import server as web_server
 
 # --- cookies

@@ -50,9 +50,7 @@ class BodySizeLimitMiddleware:
 
     def dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """The same, without a coroutine of its own where there is nothing to do."""
-        if scope["type"] != "http" or (
-            self._excluded and path_below_root(scope) in self._excluded
-        ):
+        if scope["type"] != "http" or (self._excluded and path_below_root(scope) in self._excluded):
             return self.app(scope, receive, send)
         headers = dict(scope["headers"])
         length: bytes | None = headers.get(b"content-length")

@@ -100,9 +100,7 @@ class EnvelopeMiddleware:
             request_id_ctx.reset(token)
 
 
-def _completed(
-    headers: RawHeaders, ours: FrozenHeaders, echoed: tuple[bytes, bytes]
-) -> RawHeaders:
+def _completed(headers: RawHeaders, ours: FrozenHeaders, echoed: tuple[bytes, bytes]) -> RawHeaders:
     """The headers, which may be changed, with the request's id and those of ours they lack."""
     pairs, names = ours
     for name, _ in headers:

@@ -106,13 +106,13 @@ async def _reported(failures: list[Exception]) -> AsyncGenerator[None]:
 
 
 def _take_over_the_servers_loggers() -> None:
-    """A server configures its loggers after the service did: their queries would not be redacted."""
+    """A server sets its loggers up after the service did, and prints queries unredacted."""
     if any(isinstance(handler, LogQueueHandler) for handler in logging.getLogger().handlers):
         unify_loggers()
 
 
 async def _within(seconds: float, stopping: Awaitable[None]) -> None:
-    """Wait for ``stopping``, in a task of its own: one that ignores its cancellation is left behind.
+    """Wait for ``stopping`` in a task of its own, which is left behind if it ignores the end.
 
     Raises:
         TimeoutError: when it is not done after ``seconds``.

@@ -60,8 +60,8 @@ class CORSSettings(BaseSettings):
         for origin in origins:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(
-                    f"{without_credentials(origin)!r} is not an origin; write scheme://host[:port] without a path or"
-                    " a slash at the end"
+                    f"{without_credentials(origin)!r} is not an origin; write"
+                    " scheme://host[:port] without a path or a slash at the end"
                 )
         return origins
 

@@ -63,7 +63,8 @@ def _checked(host: str) -> str:
     pattern = host.strip().lower().removesuffix(".")
     if not _PATTERN.fullmatch(pattern):
         raise ValueError(
-            f"trusted host {without_credentials(host)!r} is neither a host name, '*.example.com' nor '*';"
+            f"trusted host {without_credentials(host)!r} is neither a host name,"
+            " '*.example.com' nor '*';"
             " write it without scheme, port and path"
         )
     return pattern
