@@ -3,20 +3,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import logging.config
 from contextvars import ContextVar
 
 import httpx
 import pytest
+import uvicorn.config
 from fastapi import APIRouter, FastAPI, Request, WebSocket
 from pydantic import BaseModel, ValidationError
 from starlette.responses import PlainTextResponse
 
 from tijolo.core import BaseAppSettings, Environment, get_request_id
 from tijolo.core.testing import assert_settings_read
-from tijolo.observability import HealthConfig
+from tijolo.observability import FOREIGN_LOGGERS, HealthConfig, configure_logging, stop_logging
 from tijolo.web import (
     AppLifecycle,
     CORSSettings,
+    ProblemDocument,
     ServerSettings,
     WebSettings,
     apply_cors,
@@ -171,6 +174,57 @@ async def test_a_document_that_is_made_again_is_described_again():
     app.include_router(items)
     app.openapi_schema = None
     assert "default" in app.openapi()["paths"]["/items"]["post"]["responses"]
+
+
+class Clashing:
+    class ValidationError(BaseModel):
+        mine: int
+
+    class ProblemError(BaseModel):
+        mine: int
+
+    class ProblemDocument(BaseModel):
+        mine: int
+
+
+def references(node):
+    if isinstance(node, dict):
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*map(references, node.values()))
+    return set().union(*map(references, node)) if isinstance(node, list) else set()
+
+
+@pytest.mark.parametrize("name", ["ValidationError", "ProblemError", "ProblemDocument"])
+def test_a_model_of_the_services_own_keeps_its_name_in_openapi(name):
+    async def take(body):
+        return body
+
+    take.__annotations__["body"] = take.__annotations__["return"] = getattr(Clashing, name)
+    app = create_app(settings())
+    app.add_api_route("/own", take, methods=["POST"])
+    document = app.openapi()
+    schemas = document["components"]["schemas"]
+    if name != "ValidationError":  # FastAPI itself writes its own schema over that one
+        assert set(schemas[name]["properties"]) == {"mine"}
+    assert references(document) <= {f"#/components/schemas/{key}" for key in schemas}
+    error = document["paths"]["/own"]["post"]["responses"]["422"]
+    told = error["content"]["application/problem+json"]["schema"]["$ref"].rpartition("/")[2]
+    assert "request_id" in schemas[told]["properties"]
+    items = schemas[told]["properties"]["errors"]["anyOf"][0]["items"]["$ref"].rpartition("/")[2]
+    assert "pointer" in schemas[items]["properties"]
+    assert "HTTPValidationError" not in schemas
+    assert app.openapi() == document
+
+
+def test_a_route_that_names_the_document_itself_shows_the_same_one():
+    app = create_app(settings(), items)
+    app.add_api_route("/own", lambda: 1, responses={409: {"model": ProblemDocument}})
+    document = app.openapi()
+    assert "default" in document["paths"]["/items"]["post"]["responses"]
+    assert [n for n in document["components"]["schemas"] if n.startswith("Problem")] == [
+        "ProblemDocument",
+        "ProblemError",
+    ]
 
 
 # --- order of the layers
@@ -685,3 +739,177 @@ def test_the_logger_of_the_access_log_is_quiet_when_it_is_off(records):
 
     asyncio.run(ask())
     assert [r for r in records if r.name == "tijolo.web.access" and r.levelno == logging.INFO] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"TRUSTED_PROXIES": ["10.0.0.0/99"]}, "no address or CIDR network"),
+        ({"TRUSTED_HOSTS": ["https://shop.example"]}, "trusted host"),
+        ({"TRUSTED_HOSTS": []}, "no trusted host at all"),
+        ({"REQUEST_BODY_UNLIMITED_PATHS": ["upload"]}, "must start with a slash"),
+        ({"CONTENT_SECURITY_POLICY": "default-src ’none’"}, "cannot hold"),
+        ({"PERMISSIONS_POLICY": "a\nb"}, "cannot hold"),
+        ({"REFERRER_POLICY": "no\x00referrer"}, "cannot hold"),
+        ({"CORS_ORIGINS": [ORIGIN], "CORS_EXPOSE_HEADERS": ["X-A\nB"]}, "no name of a method"),
+    ],
+)
+def test_a_typo_in_the_settings_is_refused_before_anything_serves(given, message):
+    with pytest.raises(ValueError, match=message):
+        create_app(settings(ENVIRONMENT="production", **given))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"CORS_ORIGINS": ["https://u:hunter2@shop.example"]},
+        {"CORS_ORIGINS": ["https://shop.example?token=hunter2"]},
+        {"CORS_ORIGINS": ["https://shop.example/"], "CORS_MAX_AGE": "hunter2"},
+        {"TRUSTED_HOSTS": ["https://u:hunter2@shop.example"]},
+        {"TRUSTED_PROXIES": ["redis://:hunter2@10.0.0.1"]},
+    ],
+)
+def test_no_error_of_the_settings_repeats_a_credential(given):
+    with pytest.raises(ValueError, match="origin|integer|trusted") as caught:
+        create_app(settings(**given))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mixin", [WebSettings, CORSSettings, ServerSettings])
+def test_a_mixin_alone_hides_what_it_refuses(mixin):
+    with pytest.raises(ValidationError) as caught:
+        mixin(SECRET="hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_rules_about_paths_see_the_path_below_root_path(exchange):
+    app = create_app(settings(REQUEST_BODY_MAX_BYTES=4, REQUEST_BODY_UNLIMITED_PATHS=["/up"]))
+    app.add_api_route("/up", lambda: "ok", methods=["POST"])
+    docs = await exchange(app, "/proxy/docs", root_path="/proxy")
+    assert "https://cdn.jsdelivr.net" in docs.headers["content-security-policy"]
+    long = {"Content-Length": "5"}
+    free = await exchange(
+        app, "/proxy/up", method="POST", root_path="/proxy", headers=long, body=[b"12345"]
+    )
+    assert free.status == 200
+    other = await exchange(app, "/proxy-up", method="POST", root_path="/proxy", headers=long)
+    assert other.status == 413
+
+
+async def test_the_page_that_ends_a_sign_in_on_the_docs_may_run_its_script():
+    async with client(create_app(settings())) as http:
+        page = await http.get("/docs/oauth2-redirect")
+    assert "<script>" in page.text
+    assert "script-src 'unsafe-inline'" in page.headers["content-security-policy"]
+
+
+async def test_a_stop_that_swallows_its_cancellation_is_given_up_too():
+    released, ended = asyncio.Event(), asyncio.Event()
+    released_before = []
+
+    class Stubborn(Connection):
+        async def disconnect(self):
+            while not released.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await released.wait()
+            ended.set()
+
+    class Watching(Connection):
+        async def disconnect(self):
+            released_before.append(released.is_set())
+
+    log = []
+    app = create_app(
+        settings(),
+        lifecycle=AppLifecycle(
+            resources=[Watching("db", log), Stubborn("stuck", log)], shutdown_grace_seconds=0.01
+        ),
+    )
+    asyncio.get_running_loop().call_later(1, released.set)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with running(app):
+            log.clear()
+    assert released_before == [False]
+    assert isinstance(caught.value.exceptions[0], TimeoutError)
+    released.set()
+    await ended.wait()
+
+
+async def test_a_stop_that_was_cancelled_from_within_is_a_failure_like_any_other():
+    class Cancelled(Connection):
+        async def disconnect(self):
+            raise asyncio.CancelledError
+
+    log = []
+    resources = [Connection("db", log), Cancelled("broker", log)]
+    app = create_app(settings(), lifecycle=AppLifecycle(resources=resources))
+    with pytest.raises(ExceptionGroup):
+        async with running(app):
+            log.clear()
+    assert log == ["disconnect db"]
+
+
+async def test_a_cancelled_stop_cancels_what_is_stopping():
+    cut, stopping = asyncio.Event(), asyncio.Event()
+
+    class Slow(Connection):
+        async def disconnect(self):
+            stopping.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.append("cut")
+
+    async def run():
+        async with running(
+            create_app(settings(), lifecycle=AppLifecycle(resources=[Slow("s", [])]))
+        ):
+            pass
+
+    task = asyncio.create_task(run())
+    await stopping.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    while not log:
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def foreign_loggers():
+    """Every foreign logger without handlers, before and after."""
+    loggers = [logging.getLogger(name) for name in FOREIGN_LOGGERS]
+    before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    level = logging.getLogger().level
+    yield
+    stop_logging()
+    logging.getLogger().setLevel(level)
+    for logger, handlers, propagate, own_level in before:
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(own_level)
+
+
+async def test_a_servers_own_access_log_comes_out_redacted_once_the_service_runs(
+    foreign_loggers, capsys
+):
+    lines = []
+
+    class Sink(logging.Handler):
+        def emit(self, record):
+            lines.append(record.getMessage())
+
+    configure_logging(stdout=False, sinks=[Sink()])
+    logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)  # as uvicorn does when it starts
+    async with running(create_app(settings())):
+        access = logging.getLogger("uvicorn.access")
+        access.info('%s - "%s %s HTTP/%s" %d', "c", "GET", "/x?token=hunter2XyZ", "1.1", 200)
+    stop_logging()
+    printed = capsys.readouterr()
+    assert [line for line in lines if "/x?token=" in line]
+    assert "hunter2XyZ" not in str(lines) + printed.out + printed.err
+
+
+async def test_a_servers_loggers_are_left_alone_where_we_do_not_log(foreign_loggers):
+    logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
+    async with running(create_app(settings())):
+        assert logging.getLogger("uvicorn.access").handlers

@@ -14,7 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from tijolo.core import HTTP_500_MARKER, BaseAppSettings, ConflictException, Environment
 from tijolo.web import (
     CORSSettings,
+    EnvelopeMiddleware,
     ErrorBoundaryMiddleware,
+    RequestTimingMiddleware,
     ResponseAbortedError,
     WebSettings,
     create_app,
@@ -179,13 +181,84 @@ async def test_a_client_that_left_is_no_error(exchange, records):
     assert failures(records) == []
 
 
-async def test_cancellation_passes(exchange, records):
+async def test_cancellation_of_the_requests_own_task_passes(exchange, records):
+    entered = asyncio.Event()
+
     async def action(send):
-        raise asyncio.CancelledError
+        entered.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(exchange(boundary_over(action)))
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert records == []
+
+
+async def wait_for_a_cancelled_task():
+    other = asyncio.create_task(asyncio.Event().wait())
+    other.cancel()
+    await other
+
+
+async def raise_a_group():
+    raise BaseExceptionGroup("g", [asyncio.CancelledError(SECRET), CrashError(SECRET)])
+
+
+class OwnBaseError(BaseException):
+    pass
+
+
+async def raise_an_own_base_error():
+    raise OwnBaseError(SECRET)
+
+
+NO_EXCEPTIONS = [wait_for_a_cancelled_task, raise_a_group, raise_an_own_base_error]
+
+
+@pytest.mark.parametrize("endpoint", NO_EXCEPTIONS)
+async def test_what_is_no_exception_but_fails_the_request_is_a_500_like_any_other(
+    serve, records, endpoint
+):
+    app = crashing_app()
+    app.add_api_route("/base", endpoint)
+    async with serve(app) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        answer = await http.get("/base", headers={"Origin": ORIGIN})
+        assert (await http.get("/ok")).json() == {"ok": True}
+    assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL_SERVER_ERROR")
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert SECRET not in answer.text
+    assert len(failures(records)) == 1
+    assert [r.status for r in records if r.name == "tijolo.web.access"] == [500, 200]
+
+
+@pytest.mark.parametrize("layer", [EnvelopeMiddleware, RequestTimingMiddleware])
+async def test_the_access_log_calls_a_foreign_cancellation_a_500(exchange, records, layer):
+    async def app(scope, receive, send):
+        await wait_for_a_cancelled_task()
 
     with pytest.raises(asyncio.CancelledError):
+        await exchange(layer(app))
+    assert [r.status for r in records] == [500]
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+async def test_what_ends_the_process_passes(exchange, end):
+    async def action(send):
+        raise BaseExceptionGroup("g", [end()])
+
+    with pytest.raises(BaseExceptionGroup):
         await exchange(boundary_over(action))
-    assert records == []
+
+
+async def test_an_error_of_middleware_whose_headers_cannot_be_encoded_is_a_500(exchange, records):
+    async def action(send):
+        raise ConflictException("taken", headers={"Location": "/preço/€"})
+
+    made = await exchange(boundary_over(action))
+    assert (made.status, made.json()["code"]) == (500, "INTERNAL_SERVER_ERROR")
+    assert len(failures(records)) == 1
 
 
 async def test_a_group_of_one_means_its_member(exchange, records):

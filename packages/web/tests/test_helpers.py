@@ -27,6 +27,7 @@ from tijolo.web import (
     build_content_disposition,
     build_pagination_link_header,
     clear_cookie,
+    content_disposition,
     create_app,
     get_device_info,
     set_cookie,
@@ -341,6 +342,7 @@ def test_run_server_passes_the_settings_and_trusts_no_forwarding_header(monkeypa
     )
     assert first["workers"] == 2
     assert given is app
+    assert second["lifespan"] == "on", "a start that raises must not be taken for none"
     assert (second["host"], second["port"], second["proxy_headers"]) == ("127.0.0.1", 8000, False)
     with pytest.raises(ValueError, match="import path"):
         web_server.run_server(app, reload=True)
@@ -410,3 +412,22 @@ def test_the_readme_names_every_setting():
     named = set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE))
     kinds = (WebSettings, CORSSettings, ServerSettings)
     assert named == {name for kind in kinds for name in kind.model_fields}
+
+
+def test_a_file_name_of_megabytes_is_cut_before_it_is_looked_at(monkeypatch):
+    looked_at = []
+    real = content_disposition.unicodedata
+
+    class Counting:
+        normalize = staticmethod(real.normalize)
+
+        @staticmethod
+        def category(character):
+            looked_at.append(character)
+            return real.category(character)
+
+    monkeypatch.setattr(content_disposition, "unicodedata", Counting)
+    value = build_content_disposition("é" * 5_000_000 + ".pdf")
+    assert value.endswith(".pdf")
+    assert len(value) < 2500
+    assert len(looked_at) < 10_000

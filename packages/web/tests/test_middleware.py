@@ -515,3 +515,27 @@ async def test_a_counted_body_is_refused_exactly_when_it_is_longer(chunks, limit
     await BodySizeLimitMiddleware(reading, max_bytes=limit)(scope, receive, send)
     total = sum(map(len, chunks))
     assert sent[0]["status"] == (413 if total > limit else 200)
+
+
+@pytest.mark.parametrize("layer", [EnvelopeMiddleware, RequestTimingMiddleware])
+async def test_headers_may_be_any_iterable_and_arrive_whole(exchange, layer):
+    async def app(scope, receive, send):
+        headers = (pair for pair in [(b"content-type", b"text/x-mine"), (b"x-a", b"1")])
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    made = await exchange(layer(app))
+    assert (made.headers["content-type"], made.headers["x-a"]) == ("text/x-mine", "1")
+
+
+@pytest.mark.parametrize("layer", [EnvelopeMiddleware, SecurityHeadersMiddleware])
+async def test_a_scope_may_lack_its_scheme(exchange, scope_of, layer):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    scope = scope_of("/")
+    del scope["scheme"]
+    made = await exchange(layer(app), scope)
+    assert made.status == 200
+    assert "strict-transport-security" not in made.headers

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Header, HTTPException, Query
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 import tijolo.core as core
 from tijolo.core import (
@@ -140,6 +141,41 @@ async def test_a_400_that_a_handler_raises_from_another_error_is_its_own(exchang
     exc.__cause__ = ValueError("2026-02-30")
     made = await exchange(raising(exc))
     assert (made.json()["code"], made.json()["detail"]) == ("BAD_REQUEST", "no such date")
+
+
+@pytest.mark.parametrize("status", [0, 99, 100, 200, 302, 600, 1000])
+async def test_an_error_with_a_status_that_no_error_has_is_a_logged_500(exchange, records, status):
+    made = await exchange(raising(AppException("odd", status_code=status)))
+    assert (made.status, made.json()["code"]) == (500, "INTERNAL_SERVER_ERROR")
+    assert len(failures(records)) == 1
+
+
+@pytest.mark.parametrize("status", [99, 100, 1000])
+async def test_an_http_exception_with_an_impossible_status_is_a_logged_500(
+    exchange, records, status
+):
+    made = await exchange(raising(HTTPException(status, "odd")))
+    assert made.status == 500
+    assert len(failures(records)) == 1
+
+
+async def test_a_redirect_that_is_raised_stays_one(exchange):
+    made = await exchange(raising(HTTPException(307, headers={"Location": "/x"})))
+    assert (made.status, made.headers["location"]) == (307, "/x")
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_app_exception_without_a_body_is_answered_without_one(exchange, status):
+    made = await exchange(raising(AppException("none", status_code=status)))
+    assert (made.status, made.body) == (status, b"")
+
+
+async def test_headers_of_an_exception_never_contradict_the_document(exchange):
+    wrong = {"Content-Type": "text/html", "content-length": "3", "X-Kept": "1"}
+    made = await exchange(raising(AppException("no", status_code=400, headers=wrong)))
+    assert made.headers["content-type"] == "application/problem+json"
+    assert int(made.headers["content-length"]) == len(made.body)
+    assert made.headers["x-kept"] == "1"
 
 
 async def test_a_status_without_a_body_stays_without(exchange):
@@ -280,6 +316,90 @@ values = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )
+
+
+WAYS_TO_QUOTE = [str, repr, ascii, json.dumps, lambda s: repr([s, 1]), lambda s: repr(s.encode())]
+
+
+def app_taking(model):
+    async def take(data):
+        return {}
+
+    take.__annotations__["data"] = model  # a class of a function has no name to resolve
+    app = create_app(Settings(ENVIRONMENT=Environment.TEST))
+    app.add_api_route("/", take, methods=["POST"])
+    return app
+
+
+def quoting_app(quote):
+    class Nick(BaseModel):
+        nick: str
+        rest: list[int] | dict[str, str] = []
+
+        @model_validator(mode="after")
+        def _never(self):
+            raise ValueError(f"what is this: {quote(self.nick)} ?")
+
+    return app_taking(Nick)
+
+
+QUOTING = {quote: quoting_app(quote) for quote in WAYS_TO_QUOTE}
+
+
+async def refusal(app, data):
+    body = json.dumps(data).encode()
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": "/",
+        "raw_path": b"/", "query_string": b"", "root_path": "", "scheme": "http",
+        "headers": [(b"content-type", b"application/json")], "client": None,
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return json.loads(sent[1]["body"])["errors"][0]["message"]
+
+
+readable = st.text(st.characters(exclude_categories=["Cs"])).filter(str.strip)
+
+
+@pytest.mark.parametrize("quote", WAYS_TO_QUOTE)
+@given(st.sampled_from(["hunter2'x\"y", "hunter2\n", "a\tb", "é\\", "\x00"]) | readable)
+async def test_no_way_to_quote_what_was_sent_gets_through(quote, nick):
+    assert await refusal(QUOTING[quote], {"nick": nick}) == "Invalid value"
+
+
+@pytest.mark.parametrize("rest", [list(range(500)), {str(i): "x" for i in range(500)}])
+async def test_a_validators_message_about_more_than_can_be_searched_is_not_told(rest):
+    assert await refusal(QUOTING[str], {"rest": rest, "nick": "hunter2"}) == "Invalid value"
+    assert await refusal(QUOTING[str], {"nick": "hunter2", "rest": rest}) == "Invalid value"
+
+
+async def test_a_long_message_of_a_validator_is_not_told():
+    app = quoting_app(lambda nick: "x" * 1001)
+    assert await refusal(app, {"nick": "hunter2"}) == "Invalid value"
+
+
+async def test_a_message_with_a_type_of_its_own_is_a_validators_too():
+    class Pin(BaseModel):
+        pin: str
+
+        @field_validator("pin")
+        @classmethod
+        def _never(cls, value):
+            raise PydanticCustomError("pin_refused", "no pin: {pin}", {"pin": value})
+
+    assert await refusal(app_taking(Pin), {"pin": "123"}) == "Invalid value"
+
+
+async def test_a_message_that_quotes_nothing_is_told():
+    app = quoting_app(lambda nick: "who knows")
+    assert await refusal(app, {"nick": "kno"}) == "Value error, what is this: who knows ?"
 
 
 @given(st.fixed_dictionaries({"nick": st.text(min_size=1), "pay": values, "email": values}))

@@ -29,7 +29,10 @@ class Exchange:
         """
         kind = message["type"]
         if kind == "http.response.start":
-            headers = message.get("headers", ())
+            headers: Iterable[tuple[bytes, bytes]] = message.get("headers", ())
+            if not isinstance(headers, (list, tuple)):
+                # ASGI allows any iterable, also one that can be read only once
+                headers = message["headers"] = list(headers)
             if has_line_break(b"".join(chain.from_iterable(headers))):
                 raise line_break_in(headers)
             self.status = message["status"]

@@ -13,11 +13,17 @@ def add_outer_middleware(app: FastAPI, *layers: Middleware) -> None:
     ``app.add_middleware`` puts a layer inside ``ServerErrorMiddleware``, so the 500 of an
     unhandled exception does not pass through it.
 
+    Each is built once to be thrown away: a wrong argument would otherwise come to light in the
+    lifespan's first event, which uvicorn then takes for an application without a lifespan.
+
     Raises:
         RuntimeError: when ``app`` has served already.
+        ValueError: when a layer refuses its arguments.
     """
     if app.middleware_stack is not None:
         raise RuntimeError("cannot add middleware to an application that has started")
+    for cls, args, kwargs in layers:
+        cls(app, *args, **kwargs)
     build = app.build_middleware_stack
 
     def build_with_layers() -> ASGIApp:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from starlette.types import Scope
+
 
 class PathSet:
     """Paths, each with everything below it."""
@@ -17,6 +19,13 @@ class PathSet:
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, str) and (path in self._paths or path.startswith(self._below))
+
+
+def path_below_root(scope: Scope) -> str:
+    """The path that the application's routes see: without ``root_path``, if it starts so."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def _checked(path: str) -> str:

@@ -145,7 +145,7 @@ def _layers(settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
             security_headers=_security_headers(web),
             hsts_max_age_seconds=web.HSTS_MAX_AGE_SECONDS,
             hsts_include_subdomains=web.HSTS_INCLUDE_SUBDOMAINS,
-            docs_paths=(DOCS_PATH, REDOC_PATH),
+            docs_paths=(DOCS_PATH, f"{DOCS_PATH}/oauth2-redirect", REDOC_PATH),
             timing_header=web.TIMING_HEADER,
             access_log=web.ACCESS_LOG_ENABLED,
         ),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import AppException
-from tijolo.web._paths import PathSet
+from tijolo.web._paths import PathSet, path_below_root
 from tijolo.web.problems import problem_response
 
 _FRAMED_VERSIONS = {"1.0", "1.1"}
@@ -50,7 +50,7 @@ class BodySizeLimitMiddleware:
 
     def dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """The same, without a coroutine of its own where there is nothing to do."""
-        if scope["type"] != "http" or (self._excluded and scope["path"] in self._excluded):
+        if scope["type"] != "http" or (self._excluded and path_below_root(scope) in self._excluded):
             return self.app(scope, receive, send)
         headers = dict(scope["headers"])
         length: bytes | None = headers.get(b"content-length")

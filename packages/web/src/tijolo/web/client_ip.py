@@ -15,6 +15,8 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tijolo.web._shown import without_credentials
+
 IPAddress = IPv4Address | IPv6Address
 ForwardedHeader = Literal["X-Forwarded-For", "Forwarded"]
 
@@ -183,7 +185,8 @@ def _read_forwarded(scope: Scope) -> tuple[list[str], list[str]]:
 def _network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text.strip(), strict=False)
-    except ValueError as exc:
+    except ValueError:
+        shown = without_credentials(text)
         raise ValueError(
-            f"trusted proxy {text!r} is no address or CIDR network such as '10.0.0.0/8'"
-        ) from exc
+            f"trusted proxy {shown!r} is no address or CIDR network such as '10.0.0.0/8'"
+        ) from None  # the cause would show all of it

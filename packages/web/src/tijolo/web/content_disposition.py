@@ -27,7 +27,7 @@ def build_content_disposition(filename: str, *, as_attachment: bool = True) -> s
 
 
 def _clean(filename: str) -> str:
-    last = filename.replace("\\", "/").rpartition("/")[2]
+    last = _cut(filename.replace("\\", "/").rpartition("/")[2])
     seen = "".join(c for c in last if unicodedata.category(c) not in _UNSEEN)
     name = unicodedata.normalize("NFC", seen).strip(" .")
     if len(name) > MAX_FILENAME_CHARACTERS:
@@ -35,6 +35,12 @@ def _clean(filename: str) -> str:
         tail = dot + extension if dot and len(extension) <= 16 else ""
         name = (stem if tail else name)[: MAX_FILENAME_CHARACTERS - len(tail)] + tail
     return name or "download"
+
+
+def _cut(name: str) -> str:
+    """The two ends of a name that is far too long, so that the rest costs nothing."""
+    half = 8 * MAX_FILENAME_CHARACTERS
+    return name if len(name) <= 2 * half else name[:half] + name[-half:]
 
 
 def _ascii(name: str) -> str:

@@ -6,7 +6,7 @@ What the three middleware of those names do one inside the other, for less than 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from itertools import chain
 from logging import INFO
 from time import perf_counter
@@ -14,6 +14,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import REQUEST_ID_HEADER, request_id_ctx
+from tijolo.web._cancellation import ends_the_task
 from tijolo.web._exchange import EXCHANGE_KEY, Exchange, line_break_in
 from tijolo.web.request_id import SCOPE_KEY, RequestIDMiddleware, assign_request_id
 from tijolo.web.security_headers import FrozenHeaders, RawHeaders, SecurityPolicy
@@ -74,12 +75,12 @@ class EnvelopeMiddleware:
                 exchange.size += len(message.get("body", b""))
                 exchange.finished = not message.get("more_body", False)
             elif kind == "http.response.start":
-                given = message.get("headers", ())
-                text = b"".join(chain.from_iterable(given))
+                headers = list(message.get("headers", ()))
+                text = b"".join(chain.from_iterable(headers))
                 if b"\n" in text or b"\r" in text or b"\0" in text:
-                    raise line_break_in(given)
+                    raise line_break_in(headers)
                 exchange.status = message["status"]
-                headers = message["headers"] = _completed(given, ours, echoed)
+                headers = message["headers"] = _completed(headers, ours, echoed)
                 if stamp is not None:
                     headers += stamp(perf_counter() - started)
             else:
@@ -90,8 +91,8 @@ class EnvelopeMiddleware:
         failed = False
         try:
             await self.app(scope, receive, enveloping_send)
-        except Exception:
-            failed = True
+        except BaseException as exc:
+            failed = not ends_the_task(exc)
             raise
         finally:
             if self.access_log and access_log.isEnabledFor(INFO):
@@ -99,12 +100,9 @@ class EnvelopeMiddleware:
             request_id_ctx.reset(token)
 
 
-def _completed(
-    given: Iterable[tuple[bytes, bytes]], ours: FrozenHeaders, echoed: tuple[bytes, bytes]
-) -> RawHeaders:
-    """The headers with the request's id and those of ours that they lack."""
+def _completed(headers: RawHeaders, ours: FrozenHeaders, echoed: tuple[bytes, bytes]) -> RawHeaders:
+    """The headers, which may be changed, with the request's id and those of ours they lack."""
     pairs, names = ours
-    headers = list(given)
     for name, _ in headers:
         if name in names or name == _ID_NAME:
             present = {name for name, _ in headers}

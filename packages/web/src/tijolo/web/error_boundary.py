@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
+from tijolo.web._cancellation import ends_the_task
 from tijolo.web._exchange import EXCHANGE_KEY, Exchange
 from tijolo.web.handlers import INTERNAL_DETAIL, known_problem, log_failure
 from tijolo.web.handlers import make_unhandled_exception_handler as _make_default
@@ -31,7 +32,8 @@ class ErrorBoundaryMiddleware:
 
     It takes the place of Starlette's ``ServerErrorMiddleware``. Once the response has started,
     nothing can be answered any more: the server is told to abort the connection. A client that
-    left and a cancelled task are no errors. A header with a line break or NUL never reaches the
+    left is no error, nor is the cancellation of the request's own task; that of a task which a
+    handler waits for is one. A header with a line break or NUL never reaches the
     wire (RFC 9110, section 5.5): it is an error like any other.
 
     Args:
@@ -54,7 +56,9 @@ class ErrorBoundaryMiddleware:
             send = exchange.watch(send)
         try:
             await self.app(scope, receive, send)
-        except Exception as exc:
+        except BaseException as exc:
+            if ends_the_task(exc):
+                raise
             cause = _only_member(exc)
             if isinstance(cause, ClientDisconnect):
                 _log.debug("the client left before the response was complete")
@@ -67,28 +71,28 @@ class ErrorBoundaryMiddleware:
                 log_failure(scope, cause, message="%s in the middle of the response of %s %s")
                 raise ResponseAbortedError(f"response aborted: {type(cause).__name__}") from None
 
-    async def _response(self, request: Request, exc: Exception) -> Response:
-        known = known_problem(request.scope, exc)
-        if known is not None:
-            if known.status_code >= 500:
-                log_failure(request.scope, exc, status=known.status_code)
-            return known
+    async def _response(self, request: Request, exc: BaseException) -> Response:
         try:
+            known = known_problem(request.scope, exc)
+            if known is not None:
+                if known.status_code >= 500:
+                    log_failure(request.scope, exc, status=known.status_code)
+                return known
             return await _call(self.handler, request, exc)
         except Exception as again:
             log_failure(request.scope, again)
             return problem_response(request.scope, 500, detail=INTERNAL_DETAIL)
 
 
-def _only_member(exc: Exception) -> Exception:
+def _only_member(exc: BaseException) -> BaseException:
     """What a group of one holds: a task group wraps the error of its only failed task."""
-    if isinstance(exc, ExceptionGroup):
-        members = cast("ExceptionGroup[Exception]", exc).exceptions
-        return _only_member(members[0]) if len(members) == 1 else cast("Exception", exc)
+    if isinstance(exc, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", exc)
+        return _only_member(group.exceptions[0]) if len(group.exceptions) == 1 else group
     return exc
 
 
-async def _call(handler: ExceptionHandler, request: Request, exc: Exception) -> Response:
+async def _call(handler: ExceptionHandler, request: Request, exc: BaseException) -> Response:
     if not inspect.iscoroutinefunction(handler):
         made = await run_in_threadpool(handler, request, exc)  # type: ignore[arg-type]
         return await made if inspect.isawaitable(made) else made  # type: ignore[return-value]

@@ -51,8 +51,9 @@ def make_app_exception_handler(*, log_level: int = logging.INFO) -> AppException
     """
 
     async def handler(request: Request, exc: AppException) -> Response:
-        if exc.status_code >= 500:
-            log_failure(request.scope, exc, status=exc.status_code)
+        status = _status_of(exc)
+        if status >= 500:
+            log_failure(request.scope, exc, status=status)
         elif _log.isEnabledFor(log_level):
             _log.log(log_level, "%d %s", exc.status_code, exc.code, extra=_where(request.scope))
         return _app_problem(request.scope, exc)
@@ -71,11 +72,12 @@ def make_http_exception_handler(
     """
 
     async def handler(request: Request, exc: HTTPException) -> Response:
-        if exc.status_code >= 500:
+        status = _status_of(exc)
+        if status >= 500:
             log_failure(
                 request.scope,
                 exc,
-                status=exc.status_code,
+                status=status,
                 level=log_level,
                 with_traceback=log_traceback,
             )
@@ -142,7 +144,7 @@ def register_exception_handlers(
         app.add_exception_handler(kind, cast("ExceptionHandler", handler))
 
 
-def known_problem(scope: Scope, exc: Exception) -> Response | None:
+def known_problem(scope: Scope, exc: BaseException) -> Response | None:
     """The answer to an error that says itself what it is; None for one nobody foresaw."""
     if isinstance(exc, AppException):
         return _app_problem(scope, exc)
@@ -155,7 +157,7 @@ def known_problem(scope: Scope, exc: Exception) -> Response | None:
 
 def log_failure(
     scope: Scope,
-    exc: Exception,
+    exc: BaseException,
     *,
     status: int = 500,
     level: int = logging.ERROR,
@@ -175,8 +177,22 @@ def log_failure(
     )
 
 
+def _status_of(exc: HTTPException) -> int:
+    """The status to answer; 500 for one that HTTP does not have, or an error cannot."""
+    status, lowest = exc.status_code, 400 if isinstance(exc, AppException) else 200
+    return status if lowest <= status <= 599 or status in _WITHOUT_BODY else 500
+
+
+def _special_answer(scope: Scope, exc: HTTPException) -> Response | None:
+    """The answer to a status that cannot have a document of its own."""
+    status = _status_of(exc)
+    if status != exc.status_code:
+        return problem_response(scope, status, detail=INTERNAL_DETAIL)
+    return Response(status_code=status, headers=exc.headers) if status in _WITHOUT_BODY else None
+
+
 def _app_problem(scope: Scope, exc: AppException) -> Response:
-    return problem_response(
+    return _special_answer(scope, exc) or problem_response(
         scope,
         exc.status_code,
         code=exc.code,
@@ -187,8 +203,9 @@ def _app_problem(scope: Scope, exc: AppException) -> Response:
 
 
 def _http_problem(scope: Scope, exc: HTTPException) -> Response:
-    if exc.status_code < 200 or exc.status_code in _WITHOUT_BODY:
-        return Response(status_code=exc.status_code, headers=exc.headers)
+    special = _special_answer(scope, exc)
+    if special is not None:
+        return special
     given = cast("object", exc.detail)
     return problem_response(
         scope,
@@ -239,7 +256,7 @@ def _validation_problem(scope: Scope, exc: RequestValidationError) -> Response:
     )
 
 
-def _without_values(exc: Exception) -> Exception:
+def _without_values(exc: BaseException) -> BaseException:
     """FastAPI's response error prints the whole response, password hashes included."""
     if not isinstance(exc, ResponseValidationError):
         return exc

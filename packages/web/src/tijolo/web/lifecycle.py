@@ -12,8 +12,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from tijolo.core import Resource
-from tijolo.observability import Readiness
+from tijolo.observability import LogQueueHandler, Readiness, unify_loggers
 
+_LAST_WORD_SECONDS = 1.0
 _log = logging.getLogger("tijolo.web.lifecycle")
 
 
@@ -70,6 +71,7 @@ class Lifespan:
     async def __call__(self, app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         """Start, serve, stop."""
         failures: list[Exception] = []
+        _take_over_the_servers_loggers()
         async with _reported(failures), AsyncExitStack() as stack:
             for name, resource in self.lifecycle.named_resources.items():
                 stack.push_async_callback(self._disconnect, name, resource, failures)
@@ -88,8 +90,7 @@ class Lifespan:
 
     async def _disconnect(self, name: str, resource: Resource, failures: list[Exception]) -> None:
         try:
-            async with asyncio.timeout(self.lifecycle.shutdown_grace_seconds):
-                await resource.disconnect()
+            await _within(self.lifecycle.shutdown_grace_seconds, resource.disconnect())
         except Exception as exc:
             _log.exception("resource %r did not disconnect", name)
             exc.add_note(f"while resource {name!r} was disconnecting")
@@ -102,3 +103,36 @@ async def _reported(failures: list[Exception]) -> AsyncGenerator[None]:
     yield
     if failures:
         raise ExceptionGroup("not everything stopped cleanly", failures)
+
+
+def _take_over_the_servers_loggers() -> None:
+    """A server sets its loggers up after the service did, and prints queries unredacted."""
+    if any(isinstance(handler, LogQueueHandler) for handler in logging.getLogger().handlers):
+        unify_loggers()
+
+
+async def _within(seconds: float, stopping: Awaitable[None]) -> None:
+    """Wait for ``stopping`` in a task of its own, which is left behind if it ignores the end.
+
+    Raises:
+        TimeoutError: when it is not done after ``seconds``.
+    """
+    task = asyncio.ensure_future(stopping)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        in_time = task.done()
+        task.cancel()
+    if not in_time:
+        await asyncio.wait({task}, timeout=min(seconds, _LAST_WORD_SECONDS))
+    if task.cancelled() and in_time:
+        raise RuntimeError("disconnect was cancelled from within")
+    if not in_time:
+        task.add_done_callback(_forget)
+        raise TimeoutError(f"not done after {seconds} seconds")
+    task.result()
+
+
+def _forget(task: asyncio.Future[None]) -> None:
+    if not task.cancelled():
+        task.exception()

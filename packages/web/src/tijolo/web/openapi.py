@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from typing import Any
+from itertools import count
+from typing import Any, cast
 
 from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
 
-from tijolo.web.problems import PROBLEM_MEDIA_TYPE, ProblemDocument
+from tijolo.web.problems import PROBLEM_MEDIA_TYPE, ProblemDocument, ProblemError
 
-_REPLACED = "#/components/schemas/HTTPValidationError"
+_SCHEMAS = "#/components/schemas/"
+_MODES: tuple[JsonSchemaMode, ...] = ("validation", "serialization")
 _METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"}
 
 
@@ -21,29 +27,54 @@ def describe_problems(app: FastAPI) -> None:
     left alone.
     """
     build = app.openapi
+    described: dict[str, Any] | None = None
 
     def openapi() -> dict[str, Any]:
+        nonlocal described
         schema = build()
-        if "ProblemDocument" not in schema.setdefault("components", {}).get("schemas", {}):
+        if schema is not described:  # FastAPI keeps the one it made
             _rewrite(schema)
+            described = schema
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _rewrite(schema: dict[str, Any]) -> None:
-    components = schema["components"].setdefault("schemas", {})
+    components = schema.setdefault("components", {}).setdefault("schemas", {})
+    error = _added(components, ProblemError, {})
+    # the document refers to the other model by whatever name that got
+    document = _SCHEMAS + _added(components, ProblemDocument, {"ProblemError": error})
     for operation in _operations(schema):
         responses = operation.setdefault("responses", {})
         if _is_fastapis_422(responses.get("422")):
-            responses["422"] = _problem("The input was refused.")
-        responses.setdefault("default", _problem("An error, told as an RFC 9457 document."))
-    document = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-    components.update(document.pop("$defs", {}))
-    components["ProblemDocument"] = document
-    if _REPLACED not in str(schema.get("paths")):
-        components.pop("HTTPValidationError", None)
-        components.pop("ValidationError", None)
+            responses["422"] = _problem("The input was refused.", document)
+        told = _problem("An error, told as an RFC 9457 document.", document)
+        responses.setdefault("default", told)
+    for name in ("HTTPValidationError", "ValidationError"):
+        if repr(_SCHEMAS + name) not in str(schema):
+            components.pop(name, None)
+
+
+def _added(components: dict[str, Any], model: type[BaseModel], renamed: dict[str, str]) -> str:
+    """Add the schema of ``model``, by a name that the service's own models do not have."""
+    ours = [_schema_of(model, mode, renamed) for mode in _MODES]
+    for number in count(1):
+        name = f"{model.__name__}{number if number > 1 else ''}"
+        if components.setdefault(name, ours[0]) in ours:
+            return name
+    raise AssertionError("unreachable")
+
+
+def _schema_of(
+    model: type[BaseModel], mode: JsonSchemaMode, renamed: dict[str, str]
+) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=_SCHEMAS + "{model}", mode=mode)
+    schema.pop("$defs", None)
+    text = json.dumps(jsonable_encoder(schema, exclude_none=True))  # as FastAPI shows it
+    for old, new in renamed.items():
+        text = text.replace(f'"{_SCHEMAS}{old}"', f'"{_SCHEMAS}{new}"')
+    return cast("dict[str, Any]", json.loads(text))
 
 
 def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -54,9 +85,9 @@ def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _is_fastapis_422(response: dict[str, Any] | None) -> bool:
     content = (response or {}).get("content", {}).get("application/json", {})
-    return bool(content.get("schema", {}).get("$ref") == _REPLACED)
+    return bool(content.get("schema", {}).get("$ref") == f"{_SCHEMAS}HTTPValidationError")
 
 
-def _problem(description: str) -> dict[str, Any]:
-    reference = {"$ref": "#/components/schemas/ProblemDocument"}
-    return {"description": description, "content": {PROBLEM_MEDIA_TYPE: {"schema": reference}}}
+def _problem(description: str, document: str) -> dict[str, Any]:
+    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": document}}}
+    return {"description": description, "content": content}

@@ -22,6 +22,7 @@ from tijolo.core import get_request_id
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_INSTANCE_CHARACTERS = 1024
+_OF_THE_DOCUMENT = {"content-type", "content-length", "content-encoding", "transfer-encoding"}
 
 CODE_OF_STATUS: Mapping[int, str] = {
     **{status.value: status.name for status in HTTPStatus if status >= 400},
@@ -100,7 +101,8 @@ def problem_response(
     if errors is not None:
         body["errors"] = list(errors)
     body["request_id"] = request_id_of(scope)
-    return ProblemResponse(body, status_code=status, headers=headers)
+    kept = {k: v for k, v in (headers or {}).items() if k.lower() not in _OF_THE_DOCUMENT}
+    return ProblemResponse(body, status_code=status, headers=kept)
 
 
 def request_id_of(scope: Scope) -> str | None:

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tijolo.web._paths import path_below_root
+
 DEFAULT_CONTENT_SECURITY_POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
@@ -37,6 +39,8 @@ _CSP = "content-security-policy"
 _LOCAL_HOST = re.compile(
     rb"(([a-z0-9-]+\.)*localhost\.?|127(\.[0-9]+){3}|\[::1\])(:[0-9]*)?", re.IGNORECASE
 )
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_VALUE = re.compile(r"[^\x20-\x7e\xa0-\xff]")
 RawHeaders = list[tuple[bytes, bytes]]
 FrozenHeaders = tuple[RawHeaders, frozenset[bytes]]
 
@@ -107,9 +111,10 @@ class SecurityPolicy:
 
     def headers_for(self, scope: Scope) -> FrozenHeaders:
         """The headers for the response to the request in ``scope``."""
-        if scope["scheme"] != "https" or _is_local(scope):
-            return self._docs if scope["path"] in self._docs_paths else self._plain
-        return self._secure_docs if scope["path"] in self._docs_paths else self._secure
+        is_docs = path_below_root(scope) in self._docs_paths
+        if scope.get("scheme") != "https" or _is_local(scope):
+            return self._docs if is_docs else self._plain
+        return self._secure_docs if is_docs else self._secure
 
 
 def frozen_headers(headers: RawHeaders) -> FrozenHeaders:
@@ -129,7 +134,19 @@ def with_missing(headers: Iterable[tuple[bytes, bytes]], ours: FrozenHeaders) ->
 
 
 def _raw(headers: Mapping[str, str]) -> RawHeaders:
-    return [(k.lower().encode("ascii"), v.encode("latin-1")) for k, v in headers.items() if v]
+    pairs = [(name, value.strip(" ")) for name, value in headers.items()]
+    return [_checked(name, value) for name, value in pairs if value]
+
+
+def _checked(name: str, value: str) -> tuple[bytes, bytes]:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a header (RFC 9110, section 5.1)")
+    wrong = _NOT_IN_VALUE.search(value)
+    if wrong:
+        raise ValueError(
+            f"header {name!r} cannot hold {wrong[0]!r}: use printable ASCII (RFC 9110, section 5.5)"
+        )
+    return name.lower().encode("ascii"), value.encode("latin-1")
 
 
 def _hsts(max_age: int, *, include_subdomains: bool) -> RawHeaders:

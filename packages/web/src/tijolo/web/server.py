@@ -49,5 +49,7 @@ def run_server(
         "server_header": False,
         "access_log": False,
         "log_config": None,
+        # "auto" serves without the lifespan if its start raises
+        "lifespan": "on",
     }
     uvicorn.run(app, **{**options, **uvicorn_kwargs})

@@ -13,11 +13,13 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tijolo.core import REQUEST_ID_HEADER
+from tijolo.web._shown import without_credentials
 from tijolo.web.security_headers import DEFAULT_SECURITY_HEADERS
 
 _ORIGIN = re.compile(
     r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECASE
 )
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def _split(value: object) -> object:
@@ -42,7 +44,7 @@ class CORSSettings(BaseSettings):
             is not an origin.
     """
 
-    model_config = SettingsConfigDict(extra="forbid")
+    model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
 
     CORS_ORIGINS: StringList = []
     CORS_ALLOW_CREDENTIALS: bool = False
@@ -58,10 +60,18 @@ class CORSSettings(BaseSettings):
         for origin in origins:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(
-                    f"{origin!r} is not an origin; write scheme://host[:port] without a path or"
-                    " a slash at the end"
+                    f"{without_credentials(origin)!r} is not an origin; write"
+                    " scheme://host[:port] without a path or a slash at the end"
                 )
         return origins
+
+    @field_validator("CORS_ALLOW_METHODS", "CORS_ALLOW_HEADERS", "CORS_EXPOSE_HEADERS")
+    @classmethod
+    def _are_tokens(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a method or header")
+        return names
 
     @model_validator(mode="after")
     def _credentials_need_names(self) -> Self:
@@ -76,7 +86,7 @@ class CORSSettings(BaseSettings):
 class ServerSettings(BaseSettings):
     """Where and how the server listens."""
 
-    model_config = SettingsConfigDict(extra="forbid")
+    model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
 
     SERVER_HOST: str = "127.0.0.1"
     SERVER_PORT: int = Field(default=8000, ge=1, le=65535)
@@ -88,7 +98,7 @@ class ServerSettings(BaseSettings):
 class WebSettings(BaseSettings):
     """What ``create_app`` builds around the service's routes."""
 
-    model_config = SettingsConfigDict(extra="forbid")
+    model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
 
     API_PREFIX: str = ""
     """Path in front of the service's own routers, such as ``/api/v1``."""

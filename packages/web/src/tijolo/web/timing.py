@@ -10,6 +10,7 @@ from typing import Any, Literal
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import route_template
+from tijolo.web._cancellation import ends_the_task
 from tijolo.web._exchange import Exchange
 from tijolo.web._logging import with_request_id
 from tijolo.web.client_ip import get_client_ip_from_scope
@@ -65,8 +66,8 @@ class RequestTimingMiddleware:
         failed = False
         try:
             await self.app(scope, receive, timing_send)
-        except Exception:
-            failed = True
+        except BaseException as exc:
+            failed = not ends_the_task(exc)
             raise
         finally:
             if self.access_log and access_log.isEnabledFor(logging.INFO):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tijolo.web._shown import without_credentials
 from tijolo.web.problems import problem_response
 
 UNTRUSTED_HOST = "UNTRUSTED_HOST"
@@ -25,12 +26,14 @@ class TrustedHostMiddleware:
             for ``example.com`` itself; ``*`` for every host.
 
     Raises:
-        ValueError: naming a pattern that is neither.
+        ValueError: naming a pattern that is neither; for no pattern at all.
     """
 
     def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str]) -> None:
         self.app = app
         patterns = [_checked(host) for host in allowed_hosts]
+        if not patterns:
+            raise ValueError("no trusted host at all would refuse every request; '*' trusts all")
         self._any = "*" in patterns
         self._hosts = frozenset(p.encode("ascii") for p in patterns if not p.startswith("*"))
         self._suffixes = tuple(p[1:].encode("ascii") for p in patterns if p.startswith("*."))
@@ -60,7 +63,8 @@ def _checked(host: str) -> str:
     pattern = host.strip().lower().removesuffix(".")
     if not _PATTERN.fullmatch(pattern):
         raise ValueError(
-            f"trusted host {host!r} is neither a host name, '*.example.com' nor '*';"
+            f"trusted host {without_credentials(host)!r} is neither a host name,"
+            " '*.example.com' nor '*';"
             " write it without scheme, port and path"
         )
     return pattern
