@@ -121,10 +121,13 @@ def unify_loggers(names: Iterable[str] = FOREIGN_LOGGERS) -> None:
     """Remove the handlers of these loggers and let their records rise to those above.
 
     `configure_logging` does it for `FOREIGN_LOGGERS`; a server that configures its loggers
-    afterwards needs it once more, for instance during start-up.
+    afterwards needs it once more, for instance during start-up. One that was switched off (no
+    handler and no propagation) stays off.
     """
     for name in names:
         logger = logging.getLogger(name)
+        if not logger.handlers and not logger.propagate:
+            continue  # switched off, as uvicorn does with its access log when it is told to
         for handler in logger.handlers[:]:
             if not isinstance(handler, LogQueueHandler):
                 logger.removeHandler(handler)
