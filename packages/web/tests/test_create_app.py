@@ -770,7 +770,7 @@ def test_a_typo_in_the_settings_is_refused_before_anything_serves(given, message
     ],
 )
 def test_no_error_of_the_settings_repeats_a_credential(given):
-    with pytest.raises(ValueError, match="origin|integer|trusted") as caught:
+    with pytest.raises(ValueError, match=r"origin|integer|trusted") as caught:
         create_app(settings(**given))
     assert "hunter2" not in str(caught.value)
 
@@ -858,12 +858,13 @@ async def test_a_cancelled_stop_cancels_what_is_stopping():
             try:
                 await asyncio.Event().wait()
             finally:
-                log.append("cut")
+                cut.set()
+
+    lifecycle = AppLifecycle(resources=[Slow("slow", [])])
+    app = create_app(settings(), lifecycle=lifecycle)
 
     async def run():
-        async with running(
-            create_app(settings(), lifecycle=AppLifecycle(resources=[Slow("s", [])]))
-        ):
+        async with running(app):
             pass
 
     task = asyncio.create_task(run())
@@ -871,8 +872,7 @@ async def test_a_cancelled_stop_cancels_what_is_stopping():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    while not log:
-        await asyncio.sleep(0)
+    await cut.wait()
 
 
 @pytest.fixture
