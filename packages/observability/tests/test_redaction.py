@@ -77,7 +77,22 @@ def test_redacting_twice_changes_nothing_more(text):
 
 @pytest.mark.parametrize(
     "unit",
-    ["a", "://a:", "eyJ-", "-----BEGIN PRIVATE KEY-----", 'cookie="', "1 ", "token", "?a=", "'\\"],
+    [
+        "a",
+        "://a:",
+        "eyJ-",
+        "-----BEGIN PRIVATE KEY-----",
+        'cookie="',
+        "1 ",
+        "token",
+        "?a=",
+        "'\\",
+        "password=[",
+        "[{",
+        'password={"',
+        'cookie=a="',
+        '\\"password\\":\\"',
+    ],
 )
 def test_hostile_text_is_read_in_linear_time(unit):
     """A quadratic pattern takes minutes for this, and the test run would show it."""
@@ -127,3 +142,39 @@ def test_flags_and_absences_of_secrets_are_shown():
         "password": None,
         "has_password": True,
     }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("access_key", "signing_key", "encryptionKey", "csrf", "jwt", "segredo", "otp", "pin"),
+        *("auth", "pass", "DB_PASS", "dbPass", "userOTP", "ｐａｓｓｗｏｒｄ", "pass\u200bword"),
+    ],
+)
+def test_a_field_of_this_name_is_secret(name):
+    assert scrubbed({name: "hunter2"}, Redactor()) == dict.fromkeys(
+        scrubbed({name: None}, Redactor()), "***"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["compass", "author", "spinner", "auth_method", "pass_rate", "bypass"]
+)
+def test_a_field_of_this_name_is_none(name):
+    assert scrubbed({name: "shown"}) == {name: "shown"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Cookie: sid="hunter2"; a=b',
+        'Authorization: Digest username="bob", response="hunter2"',
+        '{"password": ["hunter2"]}',
+        '{"password": {"v": ["x", "hunter2"]}, "n": 1}',
+        r'"{\"password\": \"hunter2\", \"n\": 1}"',
+        r'"\"{\\\"password\\\": \\\"hunter2\\\"}\""',
+        "mysql://u:12345/hunter2@h/db",
+    ],
+)
+def test_a_secret_of_this_shape_is_hidden(text):
+    assert "hunter2" not in redact_text(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from urllib.parse import unquote_plus
@@ -11,22 +12,31 @@ REDACTED = "***"
 """Stands for what is hidden; no pattern makes something else of it."""
 
 SENSITIVE_KEYS: tuple[str, ...] = (
+    "access_key",
     "api_key",
     "authorization",
     "cookie",
     "credential",
+    "csrf",
     "cvv",
+    "encryption_key",
+    "jwt",
     "passphrase",
     "passwd",
     "password",
     "private_key",
     "pwd",
     "secret",
+    "segredo",
     "senha",
     "session_id",
+    "signing_key",
     "token",
 )
 """A field is hidden when its name, without case and punctuation, contains one of these."""
+
+SENSITIVE_ENDINGS: frozenset[str] = frozenset(("auth", "otp", "pass", "pin"))
+"""Words that are too short for that: a field is hidden when the last word of its name is one."""
 
 SAFE_KEYS: tuple[str, ...] = (
     "completion_tokens",
@@ -51,10 +61,19 @@ Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
 # Every pattern is linear in the text: what may repeat without bound either ends the pattern or
 # cannot start inside of its own match.
 _PUNCTUATION = re.compile(r"[\W_]+")
-_SEPARATOR = r"""(?:["']?\s{0,8}(?:=>|[:=])\s{0,8}|["'],\s{0,4})"""
+_LONGEST_ENDING = 32
+_LAST_WORD = re.compile(r"(?:[A-Z]+|[A-Z]?[a-z]+)(?=[\W_]{0,8}\Z)")
+_SEPARATOR = r"""(?:\\{0,7}["']?\s{0,8}(?:=>|[:=])\s{0,8}|\\{0,7}["'],\s{0,4})"""
 _QUOTED = r"""b?"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|b?'(?:[^'\\]|\\.)*+(?:'|\\?\Z)"""
+# In JSON within JSON a quote has backslashes; the one that ends the value has as many.
+_ESCAPED = r"""(?P<quote>\\{1,7}["'])(?:(?!(?<!\\)(?P=quote)).)*+(?:(?P=quote)|\Z)"""
+# Lists and objects, to their own end where they are not nested deeper than this.
+_nested = rf"""[\[{{](?:{_QUOTED}|[^\[\]{{}}"'])*+[\]}}]?"""
+for _ in range(3):
+    _nested = rf"""[\[{{](?:{_QUOTED}|[^\[\]{{}}"']|{_nested})*+[\]}}]?"""
+_PARTS = r"""[^\r\n"'}]+(?:(?:(?<==)|(?<==\\))"[^"\r\n]*+"?[^\r\n"'}]*+)*+"""
 _HEADER = re.compile(
-    rf"""((?:cookie|authorization){_SEPARATOR})(?:{_QUOTED}|[^\r\n"'}}]+)""",
+    rf"""((?:cookie|authorization){_SEPARATOR})(?:{_QUOTED}|{_ESCAPED}|{_PARTS})""",
     re.IGNORECASE | re.DOTALL,
 )
 _JWT = re.compile(r"(?<![\w-])eyJ[\w-]{4,}(?:\.[\w-]*)+")
@@ -62,7 +81,8 @@ _AUTH_SCHEME = re.compile(r"\b(bearer|basic)(\s{1,8})([\w.~+/=-]{4,})", re.IGNOR
 _PARAMETER = re.compile(r"""(?<=[?&;])([^\s=&;?#"'<>]{1,256})=([^\s&;#"'<>]+)""")
 _MANY_DIGITS = re.compile(r"[0-9][0-9 -]{12}")
 _URL_CREDENTIALS = re.compile(
-    r"""(?<=://)(?:[^\s/?#"'<>]*@|[^\s:@/]{0,256}:(?!\d{1,5}/)[^\s"'<>]{0,1024}@)"""
+    r"""(?<=://)(?:[^\s/?#"'<>]*@|[^\s:@/]{0,256}:(?!\d{1,5}/)[^\s"'<>]{0,1024}@"""
+    r"""|(?<!http://)(?<!https://)[^\s:@/]{0,256}:\d{1,5}/[^\s"'<>]{0,1024}@)"""
 )
 _PEM = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:(?!-----).)*+(?:-----END [A-Z ]{0,52}-----)?",
@@ -105,7 +125,9 @@ class Redactor:
 
     def _is_sensitive(self, key: str) -> bool:
         name = _normalized(key)
-        return name not in self._safe and any(word in name for word in self._words)
+        if name in self._safe:
+            return False
+        return any(word in name for word in self._words) or _last_word(key) in SENSITIVE_ENDINGS
 
     def text(self, text: str) -> str:
         """`text` without private keys, URL passwords, JWTs, `password=...` and card numbers.
@@ -159,14 +181,21 @@ class Redactor:
 
 
 def _normalized(key: str) -> str:
+    if not key.isascii():
+        key = unicodedata.normalize("NFKC", key)  # full-width letters and the like
     return _PUNCTUATION.sub("", key).lower()
+
+
+def _last_word(key: str) -> str:
+    match = _LAST_WORD.search(key[-_LONGEST_ENDING:])
+    return match[0].lower() if match else ""
 
 
 def _assignments(words: Iterable[str]) -> re.Pattern[str]:
     """`name=value`, `"name": "value"` or `Name: value`, the name containing one of `words`."""
     spelled = "|".join("[ _.-]?".join(map(re.escape, _PUNCTUATION.split(word))) for word in words)
     return re.compile(
-        rf"""((?:{spelled})[\w-]{{0,32}})({_SEPARATOR})(?:{_QUOTED}|[^\s,;&"'<>)}}\]]+)""",
+        rf"""((?:{spelled})[\w-]{{0,32}})({_SEPARATOR})(?:{_QUOTED}|{_ESCAPED}|{_nested}|[^\s,;&"'<>)}}\]]+)""",
         re.IGNORECASE | re.DOTALL,
     )
 
