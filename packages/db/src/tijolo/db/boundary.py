@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tijolo.core import Environment
-from tijolo.db.errors import commit_error, raise_translated, summary
+from tijolo.db.errors import commit_error, raise_scrubbed, raise_translated, summary
 from tijolo.db.hooks import BOUNDARY, run_hooks
 
 DEBUG = "tijolo_debug"
@@ -46,9 +46,7 @@ async def _commit(session: AsyncSession) -> None:
         translated = commit_error(exc)
         if translated is None:
             raise
-        translated.__cause__ = exc if _debug(session) else summary(exc)
-        translated.__suppress_context__ = True
-        raise translated  # noqa: B904 - the cause is set above, scrubbed unless in debug mode
+        raise_scrubbed(translated, exc, debug=_debug(session))
 
 
 async def _abandon(session: AsyncSession) -> None:
