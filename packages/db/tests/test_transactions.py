@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import CheckConstraint, MetaData, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tijolo.core import AppException, ConflictException
+from tijolo.core import AppException, ConflictException, PreconditionFailedException
 from tijolo.db import (
     BaseModel,
     BaseRepository,
+    BaseService,
     DatabaseManager,
     TransactionConflictException,
     on_commit,
@@ -77,6 +78,7 @@ def test_the_synchronous_twin_does_not_commit_an_aborted_transaction(db_url):
     with pytest.raises(AppException) as caught, db.transaction() as session:
         with contextlib.suppress(Exception):
             session.execute(text("SELECT * FROM nope"))
+        assert session.is_active
     assert (caught.value.status_code, caught.value.code) == (500, "COMMIT_FAILED")
     with db.transaction() as session:
         assert session.scalar(text("SELECT 1")) == 1
@@ -170,3 +172,28 @@ async def test_a_check_that_fails_is_a_conflict(db):
     assert caught.value.details["reason"] == "check"
     async with db.engine.begin() as connection:
         await connection.run_sync(Own.metadata.drop_all)
+
+
+@pytest.mark.parametrize("how", ["service", "attribute"])
+async def test_a_version_in_the_body_does_not_pass_for_the_stored_one(db, shop, how):
+    class Documents(BaseRepository):
+        def map_to_response(self, instance):
+            return instance.title, instance.version
+
+    async with db.transaction() as session:
+        repo = Documents(session, model=shop.Document)
+        row = await repo.add(shop.Document(title="a", slug="a"))
+        row.title = "b"
+        await repo.update(row)
+    body = {"title": "stale", "version": 1}
+    with pytest.raises(PreconditionFailedException):  # noqa: PT012
+        async with db.transaction() as session:
+            repo = Documents(session, model=shop.Document)
+            if how == "service":
+                await BaseService(repo).update(row.id, body, expected_version=1)
+            found = await repo.get_by_id(row.id)
+            found.title, found.version = "stale", 1
+            await repo.update(found, expected_version=1)
+    async with db.transaction() as session:
+        service = BaseService(Documents(session, model=shop.Document))
+        assert await service.update(row.id, body, expected_version=2) == ("stale", 3)
