@@ -18,6 +18,7 @@ from tijolo.db import (
     DatabaseManager,
     TransactionConflictException,
     on_commit,
+    on_rollback,
     savepoint,
 )
 
@@ -75,7 +76,7 @@ async def test_an_error_inside_a_savepoint_leaves_the_rest_to_be_committed(db, s
 def test_the_synchronous_twin_does_not_commit_an_aborted_transaction(db_url):
     db = DatabaseManager(db_url)
     db.connect()
-    with pytest.raises(AppException) as caught, db.transaction() as session:
+    with pytest.raises(AppException) as caught, db.transaction() as session:  # noqa: PT012
         with contextlib.suppress(Exception):
             session.execute(text("SELECT * FROM nope"))
         assert session.is_active
@@ -197,3 +198,29 @@ async def test_a_version_in_the_body_does_not_pass_for_the_stored_one(db, shop, 
     async with db.transaction() as session:
         service = BaseService(Documents(session, model=shop.Document))
         assert await service.update(row.id, body, expected_version=2) == ("stale", 3)
+
+
+async def test_a_savepoint_that_rolls_back_runs_its_own_rollback_hooks(db):
+    ran = []
+    async with db.transaction() as session:
+        on_rollback(session, lambda: ran.append("outer"))
+        with pytest.raises(RuntimeError):  # noqa: PT012
+            async with savepoint(session):
+                on_rollback(session, lambda: ran.append("inner"))
+                raise RuntimeError
+        assert ran == ["inner"]
+    assert ran == ["inner"]
+
+
+@pytest.mark.parametrize("backend", POSTGRES, indirect=True)
+async def test_no_hook_runs_when_the_outcome_of_the_commit_is_unknown(db):
+    ran = []
+    with pytest.raises(AppException) as caught:  # noqa: PT012
+        async with db.transaction() as session:
+            on_rollback(session, lambda: ran.append("rollback"))
+            on_commit(session, lambda: ran.append("commit"))
+            pid = await session.scalar(text("SELECT pg_backend_pid()"))
+            async with db.engine.connect() as other:
+                await other.execute(text(f"SELECT pg_terminate_backend({pid}, 5000)"))
+    assert caught.value.code == "COMMIT_OUTCOME_UNKNOWN"
+    assert ran == []

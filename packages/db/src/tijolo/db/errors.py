@@ -34,6 +34,7 @@ from tijolo.db._violations import Violation, find_violation, is_integrity_error
 _logger = logging.getLogger("tijolo.db")
 
 RETRY_AFTER_SECONDS = 1
+OUTCOME_UNKNOWN = "COMMIT_OUTCOME_UNKNOWN"
 
 
 class DatabaseFailure(Exception):  # noqa: N818 - it stands beside HTTP exceptions as their cause
@@ -141,7 +142,7 @@ def commit_error(exc: BaseException) -> AppException | None:
     if kind in {Kind.UNAVAILABLE, Kind.TIMEOUT}:
         return ServiceUnavailableException(
             "The connection was lost while saving; the outcome is unknown",
-            code="COMMIT_OUTCOME_UNKNOWN",
+            code=OUTCOME_UNKNOWN,
         )
     if kind is Kind.CONFLICT:
         return TransactionConflictException(retry_after_seconds=RETRY_AFTER_SECONDS)
