@@ -12,8 +12,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.util import await_only
 
 from tijolo.core import ServiceUnavailableException
+from tijolo.db._aborted import refuse_aborted_commits
 from tijolo.db._options import EngineOptions, postgres_timeouts
-from tijolo.db.errors import RETRY_AFTER_SECONDS, summary
+from tijolo.db.errors import RETRY_AFTER_SECONDS, raise_scrubbed
 
 READ_ONLY = "tijolo_read_only"
 IMMEDIATE = "tijolo_immediate"
@@ -23,6 +24,7 @@ _QUERY_ONLY = "tijolo_query_only"
 def install_events(engine: Engine, url: URL, options: EngineOptions) -> None:
     """Register what this database needs on ``engine``."""
     event.listen(engine, "do_connect", _connect_or_503)
+    refuse_aborted_commits(engine)
     backend = engine.dialect.name
     if backend == "sqlite":
         _install_sqlite(engine, url, options)
@@ -41,11 +43,12 @@ def _connect_or_503(
     except Exception as exc:
         if isinstance(exc, TypeError):  # a connect argument the driver does not know
             raise
-        raise ServiceUnavailableException(
+        found = ServiceUnavailableException(
             "The database is not available",
             code="DATABASE_UNAVAILABLE",
             retry_after_seconds=RETRY_AFTER_SECONDS,
-        ) from summary(exc)
+        )
+        raise_scrubbed(found, exc, debug=False)
 
 
 def _install_sqlite(engine: Engine, url: URL, options: EngineOptions) -> None:

@@ -72,6 +72,14 @@ def primary_key_names(model: type[Any]) -> tuple[str, ...]:
 
 
 @remember
+def version_name(model: type[Any]) -> str | None:
+    """The attribute that counts the writes of a row, where the model has one."""
+    mapper = mapper_of(model)
+    column = mapper.version_id_col
+    return None if column is None else mapper.get_property_by_column(column).key
+
+
+@remember
 def is_sensitive(model: type[Any], name: str) -> bool:
     """Whether the column, or the attribute, is marked ``info={"sensitive": True}``."""
     marks = getattr(column_of(model, name), "info", {}), mapper_of(model).column_attrs[name].info

@@ -9,7 +9,6 @@ from datetime import UTC, tzinfo
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.exc import StaleDataError
@@ -25,9 +24,9 @@ from tijolo.db._mapping import (
     suggestion,
     table_of,
 )
-from tijolo.db._violations import find_violation
+from tijolo.db._violations import find_violation, is_integrity_error
 from tijolo.db.boundary import DEBUG
-from tijolo.db.errors import StaleVersionException, conflict, summary
+from tijolo.db.errors import StaleVersionException, conflict, raise_scrubbed
 from tijolo.db.filters import Filters, build_conditions
 from tijolo.db.ordering import OrderBy, OrderKey, default_orderable, parse_order
 from tijolo.db.soft_delete import INCLUDE_DELETED, honour_soft_delete
@@ -167,7 +166,7 @@ class RepositoryCore(Generic[ModelT]):
             raise
 
     def _raise_conflict(self, exc: BaseException, message: str) -> None:
-        if isinstance(exc, IntegrityError):
+        if is_integrity_error(exc):
             violation = find_violation(exc, table_of(self.model).metadata)
             found: AppException = conflict(violation, message)
             found.details["fields"] = self._attribute_names(found.details["fields"], violation)
@@ -175,9 +174,7 @@ class RepositoryCore(Generic[ModelT]):
             found = StaleVersionException()
         else:
             return
-        found.__cause__ = exc if self.session.info.get(DEBUG) else summary(exc)
-        found.__suppress_context__ = True
-        raise found
+        raise_scrubbed(found, exc, debug=bool(self.session.info.get(DEBUG)))
 
     def _attribute_names(self, columns: Iterable[str], violation: Any) -> list[str]:
         if violation.constraint == "PRIMARY":

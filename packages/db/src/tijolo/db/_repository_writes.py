@@ -20,6 +20,7 @@ from tijolo.db._mapping import (
     primary_key_names,
     remember,
     suggestion,
+    version_name,
 )
 from tijolo.db._repository_core import ModelT
 from tijolo.db._repository_reads import Reads
@@ -81,9 +82,25 @@ class Writes(Reads[ModelT]):
             PreconditionFailedException: ``expected_version`` is not the current one.
             ConflictException: A clash, or (``STALE_VERSION``) somebody else wrote first.
         """
-        if expected_version is not None and cast("Any", model).version != expected_version:
+        self._own([model], persistent=True)
+        version = await self._stored_version(model)
+        if expected_version is not None and version != expected_version:
             raise PreconditionFailedException(details={"field": "version"})
         return (await self._update([model], self.messages.update_conflict, refresh))[0]
+
+    async def _stored_version(self, model: ModelT) -> Any:
+        """The version that was read; one that was assigned since is taken back."""
+        key = version_name(self.model)
+        if key is None:
+            return None
+        state = cast("InstanceState[Any]", inspect(model))
+        read = state.committed_state.get(key, state.dict.get(key, NO_VALUE))
+        if read is not NO_VALUE:
+            set_committed_value(model, key, read)
+            return read
+        self.session.expire(model, [key])
+        await self.session.refresh(model, [key])
+        return getattr(model, key)
 
     async def update_many(
         self, models: Iterable[ModelT], *, refresh: Refresh = False
@@ -218,10 +235,9 @@ class Writes(Reads[ModelT]):
                 raise ValueError(
                     f"{self.model.__name__} has no column {name!r}{suggestion(name, names)}"
                 )
-        version = mapper_of(self.model).version_id_col
-        if version is None:
+        key = version_name(self.model)
+        if key is None:
             return dict(values)
-        key = mapper_of(self.model).get_property_by_column(version).key
         return {key: attribute_of(self.model, key) + 1, **values}
 
     async def _execute_many(

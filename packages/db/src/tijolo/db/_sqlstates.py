@@ -58,6 +58,7 @@ _MYSQL = {
     1366: Kind.REJECTED,
     1406: Kind.REJECTED,
 }
+_NO_SAVEPOINT = "1305"
 _SQLITE = {
     "is locked": Kind.CONFLICT,
     "unable to open": Kind.UNAVAILABLE,
@@ -85,10 +86,24 @@ def kind_of(exc: BaseException) -> Kind | None:
         return None
     if exc.connection_invalidated:
         return Kind.UNAVAILABLE
+    if error_code(exc) == _NO_SAVEPOINT and (first := _error_before(exc)) is not None:
+        return kind_of(first)
     known = _by_code(error_code(exc)) or _by_text(exc)
     if known is not None:
         return known
     return Kind.REJECTED if isinstance(exc, sa.DataError) or _refused_argument(exc) else Kind.OTHER
+
+
+def _error_before(exc: BaseException) -> sa.DBAPIError | None:
+    """Why MariaDB has no savepoint to go back to: a deadlock took it with the transaction."""
+    seen = {exc}
+    before = exc.__context__
+    while before is not None and before not in seen:
+        if isinstance(before, sa.DBAPIError) and error_code(before) != _NO_SAVEPOINT:
+            return before
+        seen.add(before)
+        before = before.__context__
+    return None
 
 
 def _by_code(code: str | None) -> Kind | None:

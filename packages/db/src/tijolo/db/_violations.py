@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from sqlalchemy import MetaData, Table
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 Reason = Literal["unique", "foreign_key", "not_null", "check", "unknown"]
 
@@ -49,7 +49,15 @@ _MYSQL: dict[int, tuple[Reason, re.Pattern[str]]] = {
 }
 
 
-def find_violation(exc: IntegrityError, metadata: MetaData | None = None) -> Violation:
+def is_integrity_error(exc: BaseException) -> TypeGuard[DBAPIError]:
+    """Whether a constraint was violated; MariaDB's drivers call a CHECK an operational error."""
+    if isinstance(exc, IntegrityError):
+        return True
+    args: tuple[Any, ...] = getattr(getattr(exc, "orig", None), "args", ())
+    return isinstance(exc, DBAPIError) and bool(args) and args[0] in _MYSQL
+
+
+def find_violation(exc: DBAPIError, metadata: MetaData | None = None) -> Violation:
     """Read the violation out of the driver's error.
 
     Args:

@@ -9,7 +9,13 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tijolo.core import Environment
-from tijolo.db.errors import commit_error, raise_translated, summary
+from tijolo.db.errors import (
+    OUTCOME_UNKNOWN,
+    commit_error,
+    raise_scrubbed,
+    raise_translated,
+    summary,
+)
 from tijolo.db.hooks import BOUNDARY, run_hooks
 
 DEBUG = "tijolo_debug"
@@ -42,22 +48,25 @@ async def _commit(session: AsyncSession) -> None:
     try:
         await session.commit()
     except BaseException as exc:
-        await _abandon(session)
         translated = commit_error(exc)
+        await _abandon(session, known=getattr(translated, "code", "") != OUTCOME_UNKNOWN)
         if translated is None:
             raise
-        translated.__cause__ = exc if _debug(session) else summary(exc)
-        translated.__suppress_context__ = True
-        raise translated  # noqa: B904 - the cause is set above, scrubbed unless in debug mode
+        raise_scrubbed(translated, exc, debug=_debug(session))
 
 
-async def _abandon(session: AsyncSession) -> None:
-    """Roll back; a connection that is gone must not hide why."""
+async def _abandon(session: AsyncSession, *, known: bool = True) -> None:
+    """Roll back; a connection that is gone must not hide why.
+
+    Args:
+        known: Whether nothing was saved; hooks that undo things must not run on a guess.
+    """
     try:
         await session.rollback()
     except Exception as exc:
         _logger.warning("rollback failed: %s", summary(exc))
-    await run_hooks(session, committed=False)
+    if known:
+        await run_hooks(session, committed=False)
 
 
 def _debug(session: AsyncSession) -> bool:

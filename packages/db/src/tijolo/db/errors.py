@@ -7,6 +7,7 @@
     statement or lock timeout             503 DATABASE_TIMEOUT
     no connection, server going away      503 DATABASE_UNAVAILABLE
     no free connection in the pool        503 DATABASE_POOL_EXHAUSTED
+    an earlier error that was swallowed   500 COMMIT_FAILED
     anything else                         500 DATABASE_ERROR
 
 Drivers put the offending values into their messages; therefore the original error is chained
@@ -16,6 +17,7 @@ only in debug mode, and otherwise a :class:`DatabaseFailure` that names its clas
 from __future__ import annotations
 
 import logging
+from typing import NoReturn
 
 from sqlalchemy import exc as sa
 from sqlalchemy.orm.exc import StaleDataError
@@ -27,11 +29,12 @@ from tijolo.core import (
     ValidationException,
 )
 from tijolo.db._sqlstates import Kind, error_code, kind_of
-from tijolo.db._violations import Violation, find_violation
+from tijolo.db._violations import Violation, find_violation, is_integrity_error
 
 _logger = logging.getLogger("tijolo.db")
 
 RETRY_AFTER_SECONDS = 1
+OUTCOME_UNKNOWN = "COMMIT_OUTCOME_UNKNOWN"
 
 
 class DatabaseFailure(Exception):  # noqa: N818 - it stands beside HTTP exceptions as their cause
@@ -85,7 +88,9 @@ def translate(exc: BaseException, *, message: str | None = None) -> AppException
     Args:
         message: The sentence of a 409.
     """
-    if isinstance(exc, sa.IntegrityError):
+    if isinstance(exc, sa.PendingRollbackError):  # the first error was caught, not mended
+        return commit_failed()
+    if is_integrity_error(exc):
         return conflict(find_violation(exc), message)
     if isinstance(exc, StaleDataError):
         return StaleVersionException()
@@ -109,24 +114,38 @@ def raise_translated(exc: BaseException, *, debug: bool, message: str | None = N
     """Raise what :func:`translate` makes of ``exc``; return when it is no database error."""
     translated = translate(exc, message=message)
     if translated is not None:
-        # `from None` would keep the original as __context__, where error reporters look
-        translated.__cause__ = exc if debug else summary(exc)
-        translated.__suppress_context__ = True
-        raise translated
+        raise_scrubbed(translated, exc, debug=debug)
+
+
+def raise_scrubbed(found: AppException, exc: BaseException, *, debug: bool) -> NoReturn:
+    """Raise ``found`` because of ``exc``, which goes with it in debug mode only."""
+    found.__cause__ = exc if debug else summary(exc)
+    found.__suppress_context__ = True
+    try:
+        raise found
+    finally:
+        # `from None` would keep the driver's error there, where error reporters look
+        if not debug:
+            found.__context__ = None
+
+
+def commit_failed() -> AppException:
+    """The 500 of changes that were not saved."""
+    return AppException("The changes could not be saved", code="COMMIT_FAILED")
 
 
 def commit_error(exc: BaseException) -> AppException | None:
     """A COMMIT that failed is never the caller's 4xx: the handler had already said yes."""
     kind = kind_of(exc)
-    if isinstance(exc, sa.IntegrityError):
-        return AppException("The changes could not be saved", code="COMMIT_FAILED")
+    if isinstance(exc, sa.PendingRollbackError) or is_integrity_error(exc):
+        return commit_failed()
     if kind in {Kind.UNAVAILABLE, Kind.TIMEOUT}:
         return ServiceUnavailableException(
             "The connection was lost while saving; the outcome is unknown",
-            code="COMMIT_OUTCOME_UNKNOWN",
+            code=OUTCOME_UNKNOWN,
         )
     if kind is Kind.CONFLICT:
         return TransactionConflictException(retry_after_seconds=RETRY_AFTER_SECONDS)
     if kind is None:
         return None
-    return AppException("The changes could not be saved", code="COMMIT_FAILED")
+    return commit_failed()

@@ -32,7 +32,11 @@ def on_commit(session: AsyncSession, hook: Hook) -> None:
 
 
 def on_rollback(session: AsyncSession, hook: Hook) -> None:
-    """Call ``hook`` if the transaction of ``session`` is rolled back: undo what SQL cannot."""
+    """Call ``hook`` if the transaction of ``session`` is rolled back: undo what SQL cannot.
+
+    Registered inside a :func:`savepoint`, it runs also when that one rolls back. When the
+    connection is lost at COMMIT (``COMMIT_OUTCOME_UNKNOWN``) no hook runs: the data may be saved.
+    """
     _register(session, _ROLLBACK, hook)
 
 
@@ -49,22 +53,31 @@ async def run_hooks(session: AsyncSession, *, committed: bool) -> None:
     """Run, and forget, the hooks of the outcome."""
     after_commit = session.info.pop(_COMMIT, [])
     after_rollback = session.info.pop(_ROLLBACK, [])
-    for hook in after_commit if committed else after_rollback:
+    await _run(*((after_commit, "commit") if committed else (after_rollback, "rollback")))
+
+
+async def _run(hooks: list[Hook], outcome_name: str) -> None:
+    for hook in hooks:
         try:
             outcome = hook()
             if inspect.isawaitable(outcome):
                 await outcome
         except Exception:
-            _logger.exception("a hook after %s failed", "commit" if committed else "rollback")
+            _logger.exception("a hook after %s failed", outcome_name)
 
 
 @asynccontextmanager
 async def savepoint(session: AsyncSession) -> AsyncGenerator[AsyncSession, None]:
     """Undo what happens inside, and nothing else, when the block raises."""
-    registered = len(session.info.get(_COMMIT, ()))
+    after_commit = len(session.info.get(_COMMIT, ()))
+    after_rollback = len(session.info.get(_ROLLBACK, ()))
     try:
         async with session.begin_nested():
             yield session
     except BaseException:
-        del session.info.get(_COMMIT, [])[registered:]
+        del session.info.get(_COMMIT, [])[after_commit:]
+        undone: list[Hook] = session.info.get(_ROLLBACK, [])
+        inner = undone[after_rollback:]
+        del undone[after_rollback:]
+        await _run(inner, "rollback")
         raise

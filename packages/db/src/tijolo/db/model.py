@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from tijolo.core import utcnow
-from tijolo.db._mapping import column_names, is_sensitive, suggestion
+from tijolo.db._mapping import column_names, is_sensitive, suggestion, version_name
 from tijolo.db.identifiers import uuid7
 from tijolo.db.types import UtcDateTime, utc_now
 
@@ -99,6 +99,8 @@ class BaseModel(AsyncAttrs, DeclarativeBase):
     ) -> None:
         """Assign the columns that ``data`` names; what it does not name stays as it is.
 
+        A version is never assigned: it counts the writes, and optimistic locking trusts it.
+
         Args:
             allowed_fields: The names that may be written; any other key in ``data`` is left
                 alone, so that a request body cannot reach ``id`` or ``is_active``.
@@ -107,11 +109,13 @@ class BaseModel(AsyncAttrs, DeclarativeBase):
             ValueError: ``data`` (within ``allowed_fields``) names no column of the model.
         """
         known = set(column_names(type(self)))
-        wanted = data.keys() if allowed_fields is None else data.keys() & set(allowed_fields)
+        wanted: set[str] = (
+            set(data) if allowed_fields is None else data.keys() & set(allowed_fields)
+        )
         for name in wanted:
             if name not in known:
                 raise ValueError(
                     f"{type(self).__name__} has no column {name!r}{suggestion(name, known)}"
                 )
-        for name in wanted:
+        for name in wanted - {version_name(type(self))}:
             setattr(self, name, data[name])

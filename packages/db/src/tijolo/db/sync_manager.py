@@ -29,7 +29,7 @@ from tijolo.db._url import (
     shared_memory,
 )
 from tijolo.db.boundary import refuse_outside_development
-from tijolo.db.errors import commit_error, raise_translated, summary
+from tijolo.db.errors import commit_error, raise_scrubbed, raise_translated, summary
 from tijolo.db.model import BaseModel
 from tijolo.db.soft_delete import SoftDeleteSession
 
@@ -158,7 +158,7 @@ class DatabaseManager:
                 found = commit_error(exc)
                 if found is None:
                     raise
-                raise found from (exc if self._options.debug else summary(exc))
+                raise_scrubbed(found, exc, debug=self._options.debug)
 
     @contextmanager
     def read_only(self) -> Generator[SoftDeleteSession, None, None]:
