@@ -39,7 +39,7 @@ async def test_d3_multi_row_writes_need_a_condition_or_all_rows(db, repository, 
     await _some(db, repository, shop, "a", "b", "c")
     async with db.transaction() as session:
         repo = repository(session, shop.Product)
-        for empty in ({}, None, []):
+        for empty in ({}, None, [], {"name__not_in": []}):
             with pytest.raises(ValueError, match="all_rows=True"):
                 await repo.delete_many(empty)
             with pytest.raises(ValueError, match="all_rows=True"):

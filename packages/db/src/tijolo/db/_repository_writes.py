@@ -11,6 +11,7 @@ from sqlalchemy import CursorResult, and_, delete, inspect, or_, update
 from sqlalchemy.orm import InstanceState, RelationshipDirection
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.base import NO_VALUE
+from sqlalchemy.sql.elements import True_
 
 from tijolo.core import PreconditionFailedException
 from tijolo.db._mapping import (
@@ -219,7 +220,8 @@ class Writes(Reads[ModelT]):
 
     def _guarded(self, filters: Filters, all_rows: bool) -> builtins.list[Any]:
         conditions = self._conditions(filters)
-        if not conditions and not all_rows:
+        # a list that excludes nothing is a condition that is always true, hence none
+        if all(isinstance(c, True_) for c in conditions) and not all_rows:
             raise ValueError(
                 f"no condition: this would write every row of {self.model.__name__};"
                 " pass all_rows=True to mean it"
