@@ -8,10 +8,17 @@ import traceback
 
 import pytest
 from sqlalchemy import CheckConstraint, MetaData, String, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tijolo.core import AppException, ConflictException, PreconditionFailedException
+from tijolo.core import (
+    AppException,
+    ConflictException,
+    PreconditionFailedException,
+    ServiceUnavailableException,
+)
 from tijolo.db import (
+    AsyncDatabaseManager,
     BaseModel,
     BaseRepository,
     BaseService,
@@ -224,3 +231,36 @@ async def test_no_hook_runs_when_the_outcome_of_the_commit_is_unknown(db):
                 await other.execute(text(f"SELECT pg_terminate_backend({pid}, 5000)"))
     assert caught.value.code == "COMMIT_OUTCOME_UNKNOWN"
     assert ran == []
+
+
+@pytest.mark.postgres
+async def test_a_server_that_freezes_is_a_503_in_bounded_time(postgres_url):
+    pytest.importorskip("asyncpg")
+    target = make_url(postgres_url)
+    frozen = asyncio.Event()
+
+    async def carry(source, sink):
+        while data := await source.read(65536):
+            if not frozen.is_set():  # else it is lost, and the connection stays open
+                sink.write(data)
+        sink.close()
+
+    async def proxy(reader, writer):
+        from_server, to_server = await asyncio.open_connection(target.host, target.port or 5432)
+        await asyncio.gather(carry(reader, to_server), carry(from_server, writer))
+
+    async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        db = AsyncDatabaseManager(
+            target.set(host="127.0.0.1", port=port), statement_timeout=0.3, connect_timeout=0.3
+        )
+        await db.connect()
+        async with db.transaction() as session:
+            await session.execute(text("SELECT 1"))
+        frozen.set()
+        with pytest.raises(ServiceUnavailableException) as caught:
+            async with asyncio.timeout(20), db.transaction() as session:
+                await session.execute(text("SELECT 1"))
+        await db.disconnect()
+
+    assert caught.value.code == "DATABASE_TIMEOUT"

@@ -101,6 +101,9 @@ def postgres_timeouts(options: EngineOptions) -> dict[str, str]:
 
 def _asyncpg(options: EngineOptions) -> dict[str, Any]:
     arguments: dict[str, Any] = {"timeout": options.connect_timeout}
+    if options.statement_timeout:
+        # for a server that is frozen and cannot keep its own time
+        arguments["command_timeout"] = options.statement_timeout + options.connect_timeout
     if not options.pgbouncer:
         arguments["server_settings"] = {"timezone": "UTC", **postgres_timeouts(options)}
         return arguments

@@ -82,6 +82,8 @@ def kind_of(exc: BaseException) -> Kind | None:
     """The kind of ``exc``; None when it did not come from the database."""
     if isinstance(exc, sa.TimeoutError):
         return Kind.POOL
+    if isinstance(exc, TimeoutError) and _passed_asyncpg(exc):
+        return Kind.TIMEOUT  # its own clock: a frozen server does not keep statement_timeout
     if not isinstance(exc, sa.DBAPIError):
         return None
     if exc.connection_invalidated:
@@ -92,6 +94,16 @@ def kind_of(exc: BaseException) -> Kind | None:
     if known is not None:
         return known
     return Kind.REJECTED if isinstance(exc, sa.DataError) or _refused_argument(exc) else Kind.OTHER
+
+
+def _passed_asyncpg(exc: BaseException) -> bool:
+    """Whether the driver raised it: a time limit of the caller's own has no such frame."""
+    trace = exc.__traceback__
+    while trace is not None:
+        if "asyncpg" in trace.tb_frame.f_globals.get("__name__", ""):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _error_before(exc: BaseException) -> sa.DBAPIError | None:
