@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import traceback
 
 import pytest
@@ -264,3 +265,45 @@ async def test_a_server_that_freezes_is_a_503_in_bounded_time(postgres_url):
         await db.disconnect()
 
     assert caught.value.code == "DATABASE_TIMEOUT"
+
+
+@pytest.mark.parametrize("driver", ["asyncmy", "asyncpg"])
+async def test_a_server_that_accepts_and_says_nothing_is_a_503_in_bounded_time(driver):
+    pytest.importorskip(driver)
+    backend = {"asyncmy": "mysql", "asyncpg": "postgresql"}[driver]
+
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        db = AsyncDatabaseManager(
+            f"{backend}+{driver}://u:hush@127.0.0.1:{port}/x", connect_timeout=1
+        )
+        await db.connect()
+        with pytest.raises(ServiceUnavailableException) as caught:
+            async with asyncio.timeout(20), db.transaction() as session:
+                await session.execute(text("SELECT 1"))
+        await db.disconnect()
+
+    assert caught.value.code == "DATABASE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("driver", ["pymysql", "psycopg"])
+def test_a_silent_server_is_a_503_for_the_synchronous_twin_too(driver):
+    pytest.importorskip(driver)
+    backend = {"pymysql": "mysql", "psycopg": "postgresql"}[driver]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        db = DatabaseManager(
+            f"{backend}+{driver}://u:hush@127.0.0.1:{port}/x",
+            connect_timeout=1,
+            statement_timeout=1,
+        )
+        db.connect()
+        with pytest.raises(ServiceUnavailableException) as caught, db.transaction() as session:
+            session.execute(text("SELECT 1"))
+        db.disconnect()
+
+    assert caught.value.code == "DATABASE_UNAVAILABLE"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy import exc as sa
@@ -38,6 +40,8 @@ def _connect_or_503(
     dialect: Dialect, record: Any, cargs: tuple[Any, ...], cparams: dict[str, Any]
 ) -> DBAPIConnection:
     """Connect; whatever a driver raises then (OSError, its own errors) is a 503 without text."""
+    if dialect.driver == "asyncmy":
+        cparams.setdefault("async_creator_fn", _asyncmy_in_time(dialect, cparams))
     try:
         return dialect.connect(*cargs, **cparams)
     except Exception as exc:
@@ -49,6 +53,19 @@ def _connect_or_503(
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
         raise_scrubbed(found, exc, debug=False)
+
+
+def _asyncmy_in_time(
+    dialect: Dialect, cparams: dict[str, Any]
+) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """asyncmy's connect_timeout ends with the TCP connection; bound its handshake as well."""
+    connect = cast("Any", dialect.loaded_dbapi).asyncmy.connect
+
+    async def connect_in_time(*args: Any, **kwargs: Any) -> Any:
+        async with asyncio.timeout(cparams.get("connect_timeout")):
+            return await connect(*args, **kwargs)
+
+    return connect_in_time
 
 
 def _install_sqlite(engine: Engine, url: URL, options: EngineOptions) -> None:

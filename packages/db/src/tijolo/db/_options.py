@@ -83,10 +83,15 @@ def _connect_args(url: URL, options: EngineOptions) -> dict[str, Any]:
         return {"timeout": options.lock_timeout or 0.0}
     if backend == "postgresql":
         return _asyncpg(options) if driver == "asyncpg" else _psycopg(options)
-    return {
+    arguments = {
         "connect_timeout": max(1, round(options.connect_timeout)),
         "init_command": _mysql_init(options),
     }
+    if driver == "pymysql" and options.statement_timeout:
+        # its connect_timeout ends with the TCP connection; a silent server is read from for ever
+        patience = max(1, round(options.statement_timeout + options.connect_timeout))
+        arguments |= {"read_timeout": patience, "write_timeout": patience}
+    return arguments
 
 
 def postgres_timeouts(options: EngineOptions) -> dict[str, str]:
