@@ -309,7 +309,8 @@ def parked(models: Iterable[Any]) -> Generator[Callable[[], None], None, None]:
     taken: builtins.list[tuple[Any, str, Any]] = []
     for model in models:
         state = cast("InstanceState[Any]", inspect(model))
-        for name in parents(cast("type[Any]", type(model))) if state.transient else ():
+        kind: type[Any] = model.__class__
+        for name in parents(kind) if state.transient else ():
             if (parent := state.dict.get(name)) is not None:
                 taken.append((model, name, parent))
                 setattr(model, name, None)
@@ -342,7 +343,8 @@ def held_back(
 def _take_changes(model: Any) -> dict[str, Any]:
     state = cast("InstanceState[Any]", inspect(model))
     taken: dict[str, Any] = {}
-    for name in column_names(cast("type[Any]", type(model))):
+    kind: type[Any] = model.__class__
+    for name in column_names(kind):
         old = state.committed_state.get(name, NO_VALUE)
         if old is NO_VALUE or name not in state.dict:
             continue  # not changed, or its old value was never loaded
