@@ -89,6 +89,37 @@ def test_a_database_that_is_down_is_status_3_in_one_line(project, run, arguments
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ("from nowhere import Nothing\n", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("BaseModel = undefined\n", "NameError: name 'undefined' is not defined"),
+    ],
+)
+def test_models_that_cannot_be_imported_are_status_2_in_one_line(
+    project, run, sqlite_url, models, said
+):
+    project.models(models)
+
+    status, out, err = run(sqlite_url, "check")
+
+    assert (status, out) == (2, "")
+    assert f"error: {said} (--traceback shows where)" in err
+    assert "Traceback (most" not in err
+
+
+@pytest.mark.postgres
+def test_an_argument_the_driver_does_not_know_is_status_2_in_one_line(project, run, postgres_url):
+    pytest.importorskip("asyncpg")
+    project.models(MODELS)
+
+    status, _, err = run(f"{postgres_url}?sslmode=require", "current")
+
+    assert status == 2
+    assert "sslmode" in err
+    assert "Traceback (most" not in err
+
+
 def test_a_schema_ahead_is_status_5(project, run, sqlite_url, sql):
     project.models(MODELS)
     project.revision("one", "pass")

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _log_to_stderr()
     try:
         return _COMMANDS[options.command](_helper(options), options)
-    except _EXPECTED as exc:
+    except Exception as exc:
         if options.traceback:
             traceback.print_exc()
         sys.stderr.write(f"error: {_sentence(exc)}\n")
@@ -232,5 +232,7 @@ def _sentence(exc: BaseException) -> str:
             ": ".join(filter(None, [".".join(map(str, problem["loc"])), problem["msg"]]))
             for problem in problems
         )
+    if not isinstance(exc, _EXPECTED):  # a mistake in env.py or the models, most likely
+        return f"{type(exc).__name__}: {exc} (--traceback shows where)"
     original = getattr(exc, "orig", None)
     return str(exc) if original is None else f"{type(exc).__name__}: {original}"
