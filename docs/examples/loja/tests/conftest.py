@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import asynccontextmanager
 
@@ -79,7 +80,7 @@ async def any_shop(request, settings):
         async with _running(settings) as client:
             yield client
         return
-    async with _database(service_url(request.param), "tijolo_loja") as url:
+    async with _database(service_url(request.param), f"tijolo_loja_{os.getpid()}") as url:
         there = _settings(url)
         migrate(there)
         async with _running(there) as client:
