@@ -15,6 +15,9 @@ ARROWS = {
     "observability": {"core"},
     "web": {"core", "observability"},
     "db": {"core"},
+    "cache": {"core"},
+    "http": {"core"},
+    "email": {"core"},
 }
 
 

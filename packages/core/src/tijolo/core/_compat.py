@@ -3,5 +3,12 @@
 COMPAT = {
     "schema": 1,
     "name": "core",
-    "supports": {"db": ">=0.1", "observability": ">=0.1", "web": ">=0.1"},
+    "supports": {
+        "cache": ">=0.1",
+        "db": ">=0.1",
+        "email": ">=0.1",
+        "http": ">=0.1",
+        "observability": ">=0.1",
+        "web": ">=0.1",
+    },
 }
