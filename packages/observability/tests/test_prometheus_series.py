@@ -42,9 +42,7 @@ def samples_of(text, parse=parse_text):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(
-        st.tuples(label_values, floats, st.floats(min_value=0, max_value=1e300)), max_size=12
-    )
+    st.lists(st.tuples(label_values, floats, st.floats(min_value=0, max_value=1e300)), max_size=12)
 )
 def test_what_is_rendered_reads_as_what_the_client_renders(operations):
     metrics, theirs = Metrics(CollectorRegistry()), CollectorRegistry()
@@ -85,7 +83,9 @@ def test_the_clients_own_functions_see_the_same_samples(values):
         histogram.observe(value)
 
     ours = samples_of(metrics.render().content.decode())
-    assert samples_of(generate_latest(metrics.registry).decode()) == pytest.approx(ours, nan_ok=True)
+    assert samples_of(generate_latest(metrics.registry).decode()) == pytest.approx(
+        ours, nan_ok=True
+    )
     assert metrics.registry.get_sample_value("wait_seconds_count") == len(values)
 
 
@@ -256,9 +256,9 @@ def test_exemplars_are_shown_in_openmetrics_only(metrics):
     counter.inc(exemplar={"trace_id": "abc"})
     histogram.observe(1.5, {"trace_id": "def"})
 
-    families = {f.name: f for f in parse_openmetrics(
-        metrics.render(accept=OPENMETRICS).content.decode()
-    )}
+    families = {
+        f.name: f for f in parse_openmetrics(metrics.render(accept=OPENMETRICS).content.decode())
+    }
     assert families["c"].samples[0].exemplar.labels == {"trace_id": "abc"}
     (bucket,) = [s for s in families["h"].samples if s.exemplar]
     assert (bucket.labels["le"], bucket.exemplar.value) == ("2.0", 1.5)
