@@ -68,6 +68,12 @@ def http_scope(**more):
     }
 
 
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0)
+
+
 async def nothing():
     return {"type": "http.disconnect"}
 
@@ -171,8 +177,7 @@ async def test_a_stream_is_measured_to_its_end_and_its_first_byte_apart(metrics,
         return StreamingResponse(body())
 
     running = asyncio.create_task(ask(app, "/stream"))
-    while value("http_requests_in_progress", method="GET") != 1:
-        await asyncio.sleep(0)
+    await until(lambda: value("http_requests_in_progress", method="GET") == 1)
     await asyncio.sleep(0.05)
     assert value("http_requests_total", method="GET", route="/stream", status="200") is None
     clock.set()
@@ -376,8 +381,7 @@ async def test_concurrent_requests_are_all_counted(metrics, value):
         return "ok"
 
     tasks = [asyncio.create_task(ask(app, "/wait")) for _ in range(30)]
-    while value("http_requests_in_progress", method="GET") != 30:
-        await asyncio.sleep(0)
+    await until(lambda: value("http_requests_in_progress", method="GET") == 30)
     release.set()
     await asyncio.gather(*tasks)
     assert value("http_requests_total", method="GET", route="/wait", status="200") == 30

@@ -20,7 +20,7 @@ try:
         utils,
         values,
     )
-    from prometheus_client.core import Metric, Sample
+    from prometheus_client.core import GaugeMetricFamily, Metric, Sample
     from prometheus_client.openmetrics import exposition as openmetrics
     from prometheus_client.registry import Collector
     from prometheus_client.samples import Exemplar
@@ -38,6 +38,7 @@ __all__ = [
     "CollectorRegistry",
     "Exemplar",
     "GCCollector",
+    "GaugeMetricFamily",
     "Metric",
     "MmapedDict",
     "MultiProcessCollector",
