@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-pynvml = pytest.importorskip("pynvml")
+pytest.importorskip("pynvml")
 pytest.importorskip("prometheus_client")
 
+import pynvml
 from prometheus_client import CollectorRegistry
 
 from tijolo.observability.gpu import GPUReader

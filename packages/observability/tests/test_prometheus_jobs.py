@@ -44,24 +44,24 @@ async def test_an_async_job_is_counted_and_returns_what_it_returns(jobs, value):
     @jobs.observe_job("mail")
     async def send(count: int, *, fail: bool = False) -> int:
         """Send."""
-        seen.append(value("background_jobs_in_progress", job="mail"))
+        seen.append(value("background_jobs_in_progress", job_name="mail"))
         if fail:
             raise OSError("no route")
         return count
 
-    assert value("background_job_runs_total", job="mail") == 0
-    assert value("background_job_last_success_timestamp_seconds", job="mail") == 0
+    assert value("background_job_runs_total", job_name="mail") == 0
+    assert value("background_job_last_success_timestamp_seconds", job_name="mail") == 0
     with pytest.raises(OSError, match="no route"):
         await send(1, fail=True)
-    assert value("background_job_last_success_timestamp_seconds", job="mail") == 0
+    assert value("background_job_last_success_timestamp_seconds", job_name="mail") == 0
     assert await send(5) == 5
 
     assert seen == [1, 1]
-    assert value("background_jobs_in_progress", job="mail") == 0
-    assert value("background_job_runs_total", job="mail") == 2
-    assert value("background_job_failures_total", job="mail") == 1
-    assert value("background_job_duration_seconds_count", job="mail") == 2
-    assert value("background_job_last_success_timestamp_seconds", job="mail") == 1_800_000_000
+    assert value("background_jobs_in_progress", job_name="mail") == 0
+    assert value("background_job_runs_total", job_name="mail") == 2
+    assert value("background_job_failures_total", job_name="mail") == 1
+    assert value("background_job_duration_seconds_count", job_name="mail") == 2
+    assert value("background_job_last_success_timestamp_seconds", job_name="mail") == 1_800_000_000
     assert (send.__name__, send.__doc__) == ("send", "Send.")
     assert inspect.iscoroutinefunction(send)
     assert list(inspect.signature(send).parameters) == ["count", "fail"]
@@ -77,8 +77,8 @@ def test_a_sync_job_is_counted(jobs, value):
     assert report(False) == "done"
     with pytest.raises(SystemExit):
         report(True)
-    assert value("background_job_runs_total", job="report") == 2
-    assert value("background_job_failures_total", job="report") == 1
+    assert value("background_job_runs_total", job_name="report") == 2
+    assert value("background_job_failures_total", job_name="report") == 1
 
 
 async def test_a_cancelled_job_is_neither_a_success_nor_a_failure(jobs, value):
@@ -91,14 +91,14 @@ async def test_a_cancelled_job_is_neither_a_success_nor_a_failure(jobs, value):
 
     task = asyncio.create_task(forever())
     await started.wait()
-    assert value("background_jobs_in_progress", job="sync") == 1
+    assert value("background_jobs_in_progress", job_name="sync") == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert value("background_jobs_in_progress", job="sync") == 0
-    assert value("background_job_cancellations_total", job="sync") == 1
-    assert value("background_job_failures_total", job="sync") == 0
-    assert value("background_job_last_success_timestamp_seconds", job="sync") == 0
+    assert value("background_jobs_in_progress", job_name="sync") == 0
+    assert value("background_job_cancellations_total", job_name="sync") == 1
+    assert value("background_job_failures_total", job_name="sync") == 0
+    assert value("background_job_last_success_timestamp_seconds", job_name="sync") == 0
 
 
 async def test_thirty_runs_at_once_are_all_counted(jobs, value):
@@ -107,17 +107,17 @@ async def test_thirty_runs_at_once_are_all_counted(jobs, value):
         await asyncio.sleep(0)
 
     await asyncio.gather(*(job() for _ in range(30)))
-    assert value("background_job_runs_total", job="many") == 30
-    assert value("background_jobs_in_progress", job="many") == 0
+    assert value("background_job_runs_total", job_name="many") == 30
+    assert value("background_jobs_in_progress", job_name="many") == 0
 
 
 def test_a_block_and_a_foreign_hook_count_too(jobs, value):
     with jobs.running("import"):
         pass
     jobs.observe("import", 2.0, "failure")
-    assert value("background_job_runs_total", job="import") == 2
-    assert value("background_job_failures_total", job="import") == 1
-    assert value("background_job_duration_seconds_sum", job="import") >= 2
+    assert value("background_job_runs_total", job_name="import") == 2
+    assert value("background_job_failures_total", job_name="import") == 1
+    assert value("background_job_duration_seconds_sum", job_name="import") >= 2
 
 
 def test_the_hooks_of_a_database_fit(metrics, value):

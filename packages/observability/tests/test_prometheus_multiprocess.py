@@ -132,10 +132,10 @@ def test_two_workers_are_one_set_of_metrics_and_dead_ones_are_tidied(service):
         assert values(base, "http_requests_total") == {ROUTE: 60}
     assert values(base, "http_request_duration_seconds_count") == {ROUTE: 60}
     assert values(base, "http_requests_in_progress") == {(("method", "GET"),): 0}
-    assert values(base, "background_job_runs_total") == {(("job", "index"),): 60}
+    assert values(base, "background_job_runs_total") == {(("job_name", "index"),): 60}
     assert sum(values(base, "orders_total").values()) == 60
     last = values(base, "background_job_last_success_timestamp_seconds")
-    assert abs(time.time() - last[("job", "index"),]) < 60
+    assert abs(time.time() - last[("job_name", "index"),]) < 60
 
     # each worker's own process, and the platform
     memory = until(

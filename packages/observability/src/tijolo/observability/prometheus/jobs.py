@@ -39,7 +39,7 @@ class JobMetrics:
         buckets: Sequence[float] = DEFAULT_JOB_BUCKETS,
         clock: Callable[[], float] = time,
     ) -> None:
-        labels = ["job"]
+        labels = ["job_name"]  # `job` is the scrape target's own
         self.runs_total = metrics.counter(
             "background_job_runs_total", "Runs that ended, however.", labels
         )
