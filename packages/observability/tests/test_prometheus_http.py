@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -463,8 +464,49 @@ async def test_exemplars_are_taken_from_the_source_and_asked_for_less_without_on
     async def x() -> str:
         return "ok"
 
-    for _ in range(67):
+    for _ in range(515):
         await ask(app, "/x")
-    assert len(asked) == 3  # the 1st, the 66th, which has a trace, and the one after it
+    assert len(asked) == 3  # the 1st, the 514th, which has a trace, and the one after it
     shown = metrics.render(accept="application/openmetrics-text").content.decode()
     assert '# {trace_id="abc"}' in shown
+
+
+async def test_requests_wait_in_batches_and_nobody_who_reads_can_tell(metrics, value):
+    app = measured(metrics)
+    app.add_api_route("/x", lambda: "ok")
+    for number in range(1, 400):
+        await ask(app, "/x")
+        if number % 37 == 0 or number > 395:
+            assert value("http_requests_total", method="GET", route="/x", status="200") == number
+            assert value("http_requests_in_progress", method="GET") == 0
+    assert b"http_response_size_bytes_count{" in metrics.render().content
+    assert (
+        value("http_request_duration_seconds_count", method="GET", route="/x", status="200") == 399
+    )
+
+
+async def test_what_threads_count_while_others_read_is_not_lost(metrics, value):
+    http = HTTPMetrics(metrics)
+    route = object()
+    start = threading.Barrier(9)
+
+    def serve():
+        start.wait()
+        for _ in range(500):
+            scope = http_scope(route=route)
+            http.begin(scope)
+            http.observe(scope, 200, 0.01, 0.01, 5)
+
+    def read():
+        start.wait()
+        for _ in range(50):
+            assert value("http_requests_in_progress", method="GET") in range(9)
+
+    threads = [threading.Thread(target=serve) for _ in range(8)]
+    threads.append(threading.Thread(target=read))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(series(metrics, "http_requests_total").values()) == 4_000
+    assert value("http_requests_in_progress", method="GET") == 0

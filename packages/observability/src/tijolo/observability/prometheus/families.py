@@ -81,6 +81,7 @@ class Family(Generic[S]):
         self._series: dict[tuple[str, ...], S] = {}
         self._overflow: S | None = None
         self._lock = Lock()
+        self._before_reading: list[Callable[[], None]] = []
         if not self.label_names:
             self._add(())
 
@@ -104,9 +105,15 @@ class Family(Generic[S]):
 
     def series(self) -> list[S]:
         """All series that there are now, the overflow series last."""
+        for bring_up_to_date in self._before_reading:
+            bring_up_to_date()
         with self._lock:
             known = list(self._series.values())
         return known if self._overflow is None else [*known, self._overflow]
+
+    def before_reading(self, bring_up_to_date: Callable[[], None]) -> None:
+        """Call this before the series are read: for a recorder that writes in batches."""
+        self._before_reading.append(bring_up_to_date)
 
     def __len__(self) -> int:
         return len(self._series)

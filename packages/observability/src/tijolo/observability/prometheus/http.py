@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, MutableMapping, Sequence
 from math import inf
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from tijolo.core import route_template
 from tijolo.observability.prometheus._exemplars import trace_exemplar
@@ -37,8 +38,9 @@ DEFAULT_SIZE_BUCKETS: tuple[float, ...] = (100, 1_000, 10_000, 100_000, 1_000_00
 MEASURED_KEY = "tijolo.measured"
 """Where the layer that measures a request says so in its scope, for the layers inside it."""
 
+_BATCH = 256
 # While no request had a trace, only one in so many is asked for it: asking costs a microsecond.
-_LOOK_EVERY = 64
+_LOOK_EVERY = 512
 _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
@@ -86,12 +88,25 @@ class HTTPMetrics:
         self._by_labels: dict[tuple[str, str, int], _Record] = {}
         self._max_records = metrics.max_series
         self._combined: Any = record_separately if metrics.multiprocess else record_together
+        # Written in batches, and before anybody reads: a batch runs from the processor's cache,
+        # where single requests would each fetch it from memory.
+        self._pending: deque[GaugeSeries | tuple[_Record, float, float | None, int]] = deque()
+        self._batch = 1 if metrics.multiprocess else _BATCH
+        self._writing = Lock()
         self._waiting: dict[str, GaugeSeries] = {}
         self._declare_traffic(metrics, on="traffic" in groups)
         self._declare_performance(
             metrics, latency_buckets, size_buckets, on="performance" in groups
         )
         self._declare_reliability(metrics, on="reliability" in groups)
+        for family in (
+            self.requests_total,
+            self.in_progress,
+            self.request_duration,
+            self.first_byte,
+            self.response_size,
+        ):
+            family.before_reading(self._write)
 
     def begin(self, scope: Scope) -> bool:
         """A request has come; False when a layer further out measures it already."""
@@ -99,7 +114,9 @@ class HTTPMetrics:
             return False
         scope[MEASURED_KEY] = True
         waiting = self._waiting.get(scope["method"])
-        (waiting or self._waiting_of(_method(scope))).inc()
+        self._pending.append(waiting or self._waiting_of(_method(scope)))
+        if len(self._pending) >= self._batch:
+            self._write()
         return True
 
     def observe(
@@ -123,39 +140,61 @@ class HTTPMetrics:
             exception: what the application raised.
             disconnected: the client left before the response was complete.
         """
-        status = status or (500 if exception else CLIENT_LEFT)
         # The route's own object says which it is at a fraction of the template's cost, except
         # below a mount, where one object can have many templates.
         found = scope.get("route")
         if "fastapi" in scope:
             found = scope["fastapi"].get("effective_route_context", found)
         known = self._records.get((id(found), scope["method"], status))
-        if known is None or "app_root_path" in scope:
-            known = self._record_of(scope, found, status)
-        exemplar = None
-        if self._without_trace:
-            self._without_trace -= 1
-        else:
-            exemplar = self._look_for_trace()
-        known[0](seconds, first_byte_seconds, size, exemplar)
-        if exception is not None or disconnected:
-            self._count_failure(scope, exception, exemplar)
+        if (
+            known is None
+            or "app_root_path" in scope
+            or exception is not None
+            or disconnected
+            or not self._without_trace
+        ):
+            self._observe_now(
+                scope, status, seconds, first_byte_seconds, size, exception, disconnected
+            )
+            return
+        self._without_trace -= 1
+        self._pending.append((known[0], seconds, first_byte_seconds, size))
+        if len(self._pending) >= self._batch:
+            self._write()
 
-    def _look_for_trace(self) -> Exemplar:
-        exemplar = None if self._exemplar is None else self._exemplar()
-        if exemplar is None:
-            self._without_trace = _LOOK_EVERY
-        return exemplar
-
-    def _count_failure(
-        self, scope: Scope, exception: BaseException | None, exemplar: Exemplar
+    def _observe_now(
+        self,
+        scope: Scope,
+        status: int,
+        seconds: float,
+        first_byte_seconds: float | None,
+        size: int,
+        exception: BaseException | None,
+        disconnected: bool,
     ) -> None:
+        self._write()  # the request's beginning before its end
+        status = status or (500 if exception else CLIENT_LEFT)
         method, route = _method(scope), route_template(scope)
+        record = self._record_of(scope, method, route, status)
+        exemplar = self._look_for_trace()
+        record(seconds, first_byte_seconds, size, exemplar)
         if exception is not None:
             name = type(exception).__name__
             self.exceptions_total.labels(method, route, name).inc(1, exemplar)
-        else:
+        elif disconnected:
             self.disconnects_total.labels(method, route).inc(1, exemplar)
+
+    def _write(self) -> None:
+        """Bring the series up to date with what is pending."""
+        pending = self._pending
+        with self._writing:
+            while pending:
+                entry = pending.popleft()
+                if type(entry) is tuple:
+                    record, seconds, first_byte_seconds, size = entry
+                    record(seconds, first_byte_seconds, size, None)
+                else:
+                    cast("GaugeSeries", entry).inc()
 
     def socket_ended(self, scope: Scope, outcome: SocketOutcome) -> None:
         """A WebSocket was closed (`accepted`), or never opened."""
@@ -171,12 +210,17 @@ class HTTPMetrics:
         self.sockets.labels(route).inc()
         self.sockets_total.labels(route, "accepted").inc()
 
+    def _look_for_trace(self) -> Exemplar:
+        exemplar = None if self._exemplar is None else self._exemplar()
+        if exemplar is None:
+            self._without_trace = _LOOK_EVERY
+        return exemplar
+
     def _waiting_of(self, method: str) -> GaugeSeries:
         waiting = self._waiting[method] = self.in_progress.labels(method)
         return waiting
 
-    def _record_of(self, scope: Scope, found: object, status: int) -> tuple[_Record, object]:
-        method, route = _method(scope), route_template(scope)
+    def _record_of(self, scope: Scope, method: str, route: str, status: int) -> _Record:
         key = method, route, status
         record = self._by_labels.get(key)
         if record is None:
@@ -190,12 +234,17 @@ class HTTPMetrics:
             # What goes to the overflow series is not remembered, or this would grow without end.
             if len(self._by_labels) < self._max_records:
                 self._by_labels[key] = record
-        # with the object, so that no other one gets its id
-        known = record, found
-        cacheable = found is not None and "app_root_path" not in scope and scope["method"] == method
-        if cacheable and len(self._records) < self._max_records:
-            self._records[id(found), method, status] = known
-        return known
+        self._remember(scope, status, record)
+        return record
+
+    def _remember(self, scope: Scope, status: int, record: _Record) -> None:
+        """Find the record by the route's object from now on."""
+        fastapi: dict[str, Any] = scope.get("fastapi") or {}
+        found = fastapi.get("effective_route_context", scope.get("route"))
+        fits = found is not None and "app_root_path" not in scope and scope["method"] in _METHODS
+        if fits and len(self._records) < self._max_records:
+            # with the object, so that no other one gets its id
+            self._records[id(found), scope["method"], status] = record, found
 
     def _declare_traffic(self, metrics: Metrics, *, on: bool) -> None:
         self.requests_total: Counter = _or_off(
@@ -285,6 +334,9 @@ class _Off:
 
     def labels(self, *values: object) -> Any:
         return self._series
+
+    def before_reading(self, bring_up_to_date: Callable[[], None]) -> None:
+        """Nobody reads it."""
 
 
 _HIDDEN = Lock()
