@@ -46,6 +46,9 @@ def test_the_tightest_limit_around_the_group_counts(tree):
         "0::/pod/app\n",
         {
             "cgroup.controllers": "",
+            "memory.max": "9000\n",
+            "memory.current": "8000\n",
+            "cpu.max": "800000 100000\n",
             "pod/memory.max": "500\n",
             "pod/memory.current": "400\n",
             "pod/cpu.max": "50000 100000\n",
@@ -104,6 +107,14 @@ def test_version_1_reads_each_controller_where_it_is_mounted(tree, mount):
 def test_no_limit_and_unreadable_files_are_no_limit(tree, files):
     group = tree("0::/\n", {"cgroup.controllers": "", **files})
     assert (group.memory(), group.cpu_limit(), group.cpu_seconds()) == (None, None, None)
+
+
+def test_version_1_without_a_limit_says_a_very_large_number(tree):
+    group = tree(
+        "4:memory:/\n",
+        {"memory/memory.limit_in_bytes": UNLIMITED_V1, "memory/memory.usage_in_bytes": "5\n"},
+    )
+    assert group.memory() is None
 
 
 def test_a_system_without_cgroups_has_no_limits():

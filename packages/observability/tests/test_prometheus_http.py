@@ -131,6 +131,22 @@ async def test_routes_keep_the_prefixes_of_routers_mounts_and_sub_applications(m
     }
 
 
+@pytest.mark.parametrize("order", ["alone first", "mounted first"])
+async def test_a_route_served_alone_and_below_a_mount_has_two_templates(metrics, order):
+    http, sub, app = HTTPMetrics(metrics), FastAPI(), FastAPI()
+    sub.add_api_route("/x", lambda: "ok")
+    app.mount("/sub", sub)
+    alone, mounted = PrometheusMiddleware(sub, http=http), PrometheusMiddleware(app, http=http)
+    asked = [(alone, "/x"), (mounted, "/sub/x")]
+    for layer, path in asked if order == "alone first" else reversed(asked):
+        for _ in range(3):
+            await ask(layer, path)
+    assert series(metrics, "http_requests_total") == {
+        ("GET", "/x", "200"): 3,
+        ("GET", "/sub/x", "200"): 3,
+    }
+
+
 async def test_unknown_paths_files_and_methods_cannot_grow_the_metrics(metrics, tmp_path):
     (tmp_path / "a.txt").write_text("a")
     app = measured(metrics)

@@ -215,6 +215,7 @@ async def test_settings_install_everything_and_every_field_is_read():
         )
         metrics = install_metrics(app, settings)
     await get(app, "/nowhere")
+    await get(app, "/ops/metrics", Authorization="Bearer s3cret")
     answer = await get(app, "/ops/metrics", Authorization="Bearer s3cret")
     assert 'http_requests_total{method="GET",route="__unmatched__",status="404"} 1.0' in answer.text
     assert "http_request_duration_seconds" not in answer.text
