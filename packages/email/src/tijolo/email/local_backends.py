@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email import message_from_bytes
+from email import message_from_string
 from email.message import EmailMessage, Message
 from email.policy import default as modern
 from pathlib import Path
@@ -183,7 +183,8 @@ class MemoryBackend(_Local):
 
 def parsed(content: bytes) -> EmailMessage:
     """The message that a mail reader would make of ``content``."""
-    return message_from_bytes(content, _class=EmailMessage, policy=modern)
+    # as text: from bytes, the parser would not read headers in UTF-8 (RFC 6532)
+    return message_from_string(content.decode("utf-8"), _class=EmailMessage, policy=modern)
 
 
 def _shown(message: EmailMessage, email: PreparedEmail) -> str:
