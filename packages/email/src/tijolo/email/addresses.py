@@ -50,7 +50,7 @@ class EmailAddress:
         if len(text) > 1024:
             raise InvalidAddressError(f"an e-mail address of {len(text)} characters is too long")
         given = text.strip(" ")
-        if not given.endswith(">"):
+        if not (given.endswith(">") and "<" in given):
             return cls.of(given)
         name, _, spec = given[:-1].rpartition("<")
         return cls.of(spec.strip(" "), name=_unquoted(name.strip(" ")))

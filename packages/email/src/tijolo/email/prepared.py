@@ -10,8 +10,8 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from email import policy
 from email.message import EmailMessage, MIMEPart
-from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any, cast
 
@@ -30,6 +30,7 @@ MAX_RECIPIENTS = 100
 _LINE = 57
 _BLOCK = _LINE * 1024
 _TEXT_BLOCK = 64 * 1024
+_SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
 _CID = re.compile(r"cid:([\w.\-]+)", re.ASCII)
 
 Signer = Callable[[bytes, bytes], bytes]
@@ -200,11 +201,11 @@ class _Body:
         self._blobs: dict[bytes, _Encoded] = {}
 
     def of(self, email: OutgoingEmail) -> list[bytes | _Encoded]:
-        root = EmailMessage(policy=SMTP)
+        root = EmailMessage(policy=_SEVEN_BIT)
         html, cids = self._with_content_ids(email)
         _set_text(root, email.body or (html_to_text(html) if html else ""), "plain")
         if html is not None:
-            page = MIMEPart(policy=SMTP)
+            page = MIMEPart(policy=_SEVEN_BIT)
             _set_text(page, html, "html")
             for cid, file in cids:
                 self._add(page.add_related, file, disposition="inline", cid=f"<{cid}>")
