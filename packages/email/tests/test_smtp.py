@@ -10,6 +10,7 @@ import pytest
 
 from tijolo.core import Resource
 from tijolo.email import (
+    Attachment,
     DeliveryStatus,
     EmailAuthenticationError,
     EmailConnectionError,
@@ -78,6 +79,22 @@ async def test_encrypted_and_logged_in(mode, smtp_server, server_tls, ca_file, m
 
         assert sink.received[0].encrypted
         assert sink.received[0].login == b"shop"
+
+
+@pytest.mark.parametrize("mode", list(TLSMode))
+async def test_a_message_of_many_blocks_arrives_whole(
+    mode, smtp_server, server_tls, ca_file, make_email
+):
+    tls = {"implicit_tls": server_tls} if mode is TLSMode.TLS else {"tls_context": server_tls}
+    content = bytes(range(256)) * 6000
+    async with smtp_server(**tls) as (sink, port):
+        email = make_email(port, tls=mode, ca_file=ca_file)
+        files = [Attachment(filename="a.bin", content=content)]
+        await email.send("a@example.com", "big", "." * 100_000, attachments=files)
+
+        (part,) = sink.received[0].message.iter_attachments()
+        assert part.get_payload(decode=True) == content
+        assert sink.received[0].text == "." * 100_000 + "\n"
 
 
 async def test_a_server_without_starttls_gets_nothing(sink, make_email):

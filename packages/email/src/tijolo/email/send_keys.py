@@ -40,9 +40,7 @@ class MemorySendKeys:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if max_keys < 1 or ttl_seconds <= 0:
-            raise ValueError(
-                f"need max_keys >= 1 and ttl_seconds > 0, got {max_keys}, {ttl_seconds}"
-            )
+            raise ValueError(f"both must be positive: {max_keys=}, {ttl_seconds=}")
         self._max = max_keys
         self._ttl = ttl_seconds
         self._clock = clock

@@ -12,7 +12,7 @@ from tijolo.email.local_backends import CapturedEmail, MemoryBackend
 from tijolo.email.message import OutgoingEmail
 from tijolo.email.results import DeliveryStatus
 
-_LINK = re.compile(r"https?://[^\s<>\"')]+")
+_LINK = re.compile(r"https?://[^\s<>\"')]*[^\s<>\"').,;:!?]")
 
 
 class Outbox:
