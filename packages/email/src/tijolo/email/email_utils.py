@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jinja2 import BaseLoader
-from typing_extensions import TypedDict
 
 from tijolo.core import utcnow
 from tijolo.email.addresses import EmailAddress
