@@ -122,6 +122,12 @@ def test_the_values_arrive():
     assert email.from_addr == '"Shop" <shop@example.org>'
 
 
+def test_no_report_shows_the_password():
+    with pytest.raises(ValidationError) as error:
+        EmailSettings(SMTP_USE_TLS=True, SMTP_USE_SSL=True, SMTP_PASSWORD="correct-horse-battery")
+    assert "correct-horse" not in str(error.value)
+
+
 def test_a_placeholder_password_does_not_start_in_production():
     with pytest.raises(RuntimeError, match="SMTP_PASSWORD"):
         made(**REAL, SMTP_USERNAME="u", SMTP_PASSWORD="changeme")

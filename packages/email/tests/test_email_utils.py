@@ -16,6 +16,7 @@ from tijolo.email import (
     ConsoleBackend,
     EmailBackend,
     EmailConnectionError,
+    EmailDeliveryError,
     EmailOutcomeUnknownError,
     EmailRejectedError,
     EmailUtils,
@@ -433,8 +434,9 @@ async def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.replace", full)
-    with pytest.raises(OSError, match="space"):
+    with pytest.raises(EmailDeliveryError) as error:
         await email.send("a@b.com", "x", "y")
+    assert "space" in str(error.value.__cause__)
     assert list(folder.iterdir()) == []
 
 

@@ -105,6 +105,8 @@ def test_an_address_is_read(given, spec, name):
     ],
 )
 def test_what_is_not_one_address_is_refused(given):
+    with pytest.raises(InvalidAddressError, match="500"):
+        EmailAddress.of("a@b.com", name="x" * 501)
     with pytest.raises(InvalidAddressError) as error:
         EmailAddress.parse(given)
     assert error.value.status_code == 422
@@ -234,6 +236,12 @@ def test_unsubscribing_in_one_click(email):
 def test_an_unsubscribe_link_is_https_on_one_line(url):
     with pytest.raises(InvalidHeaderError):
         Unsubscribe(url=url)
+
+
+def test_blind_copies_alone_have_a_well_formed_header(email):
+    _, message = made(email, to=[], bcc=["a@b.com"])
+    assert message["To"] == "undisclosed-recipients:;"
+    assert message["To"].addresses == ()
 
 
 def test_recipients_are_bounded_and_not_doubled(email):

@@ -7,7 +7,8 @@ import tijolo.email
 
 NAMES = """
 Attachment BulkResult CapturedEmail ConsoleBackend DeliveryStatus EmailAddress
-EmailAuthenticationError EmailBackend EmailBackendName EmailConnectionError EmailDeliveryError
+EmailAuthenticationError EmailBackend EmailBackendName EmailBusyError EmailConnectionError
+EmailDeliveryError
 EmailError EmailOutcomeUnknownError EmailRejectedError EmailSettings EmailTLSError
 EmailTemplateError EmailTemplates EmailTooLargeError EmailUnsupportedError EmailUtils FileBackend
 InvalidAddressError InvalidEmailError InvalidHeaderError MemoryBackend MemorySendKeys OutgoingEmail

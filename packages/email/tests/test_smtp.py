@@ -13,6 +13,7 @@ from tijolo.email import (
     Attachment,
     DeliveryStatus,
     EmailAuthenticationError,
+    EmailBusyError,
     EmailConnectionError,
     EmailOutcomeUnknownError,
     EmailRejectedError,
@@ -190,13 +191,14 @@ async def test_no_more_connections_than_allowed_under_fifty_senders(sink, make_e
 
 async def test_waiting_for_a_connection_ends(sink, make_email):
     limits = PoolLimits(max_connections=1, wait_seconds=0.05)
-    email = make_email(sink.port, pool=limits, retry=RetryPolicy(attempts=1))
+    email = make_email(sink.port, pool=limits)
     sink.delay = 0.2
     results = await asyncio.gather(send(email), send(email), return_exceptions=True)
 
     (error,) = [each for each in results if isinstance(each, Exception)]
-    assert isinstance(error, EmailConnectionError)
+    assert isinstance(error, EmailBusyError)
     assert error.transient
+    assert email.waits == [], "who has waited enough does not wait three times"
     assert len(sink.received) == 1
 
 
@@ -239,6 +241,19 @@ async def test_a_pooled_connection_that_dies_after_noop_is_replaced(command, sin
 
     assert sink.commands["NOOP"] == 1
     assert (len(sink.received), sink.connections) == (2, 2)
+
+
+async def test_replacing_a_dead_connection_keeps_to_the_limit(sink, make_email):
+    email = make_email(sink.port, pool=PoolLimits(max_connections=3))
+    sink.delay = 0.02
+    await asyncio.gather(*(send(email) for _ in range(3)))
+    assert sink.open == 3
+    sink.script("MAIL", *[hang_up] * 3)
+    await asyncio.gather(*(send(email) for _ in range(3)))
+
+    assert len(sink.received) == 6
+    assert sink.most_open <= 3 + 1, "the server may see the new one before the end of the old"
+    assert sink.open <= 3
 
 
 async def test_a_fresh_connection_that_dies_is_not_replaced_without_a_pause(sink, make_email):

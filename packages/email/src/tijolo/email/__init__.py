@@ -12,6 +12,7 @@ from tijolo.email.content import Attachment, html_to_text
 from tijolo.email.email_utils import EmailUtils
 from tijolo.email.errors import (
     EmailAuthenticationError,
+    EmailBusyError,
     EmailConnectionError,
     EmailDeliveryError,
     EmailError,
@@ -57,6 +58,7 @@ __all__ = [
     "EmailAuthenticationError",
     "EmailBackend",
     "EmailBackendName",
+    "EmailBusyError",
     "EmailConnectionError",
     "EmailDeliveryError",
     "EmailError",

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tijolo.email._smtp_session import SMTPSession
-from tijolo.email.errors import EmailConnectionError
+from tijolo.email.errors import EmailBusyError, EmailConnectionError
 from tijolo.email.smtp_options import Clock, PoolLimits
 
 
@@ -46,7 +46,8 @@ class SMTPPool:
         """A session, which is kept afterwards if its conversation is where it began.
 
         Raises:
-            EmailConnectionError: all are in use for too long; or as opening one raises.
+            EmailBusyError: all are in use for too long.
+            EmailDeliveryError: none can be opened.
         """
         await self._take_slot()
         self._leases += 1
@@ -70,7 +71,7 @@ class SMTPPool:
             async with asyncio.timeout(self._limits.wait_seconds):
                 await self._slots.acquire()
         except TimeoutError:
-            raise EmailConnectionError(
+            raise EmailBusyError(
                 f"all {self._limits.max_connections} connections to the e-mail server were in use"
                 f" for {self._limits.wait_seconds:g} s",
                 transient=True,
@@ -85,6 +86,9 @@ class SMTPPool:
             if await self._is_alive(session):
                 return Lease(session, reused=True)
             session.abort()
+        # one that was dead is seldom alone, and the old ones count as connections too
+        while self._idle and len(self._idle) + self._leases > self._limits.max_connections:
+            self._idle.pop(0).abort()
         return Lease(await self._open(), reused=False)
 
     async def _is_alive(self, session: SMTPSession) -> bool:

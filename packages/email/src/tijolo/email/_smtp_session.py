@@ -102,7 +102,7 @@ class SMTPSession:
             await self._start_over()
             return results | dict.fromkeys(accepted, _refusal(start))
         end = await self._data(email)
-        if end.code == 250:
+        if 200 <= end.code < 300:
             self.reusable = True
             return results
         await self._start_over()

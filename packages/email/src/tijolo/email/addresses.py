@@ -14,6 +14,7 @@ from tijolo.email.headers import encode_phrase
 
 MAX_LOCAL_BYTES = 64
 MAX_ADDRESS_BYTES = 254
+MAX_NAME_CHARACTERS = 500
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"')
@@ -64,6 +65,10 @@ class EmailAddress:
         """
         _refuse_unprintable(spec)
         _refuse_unprintable(name)
+        if len(name) > MAX_NAME_CHARACTERS:
+            raise InvalidAddressError(
+                f"a display name has at most {MAX_NAME_CHARACTERS} characters"
+            )
         local, at, domain = spec.rpartition("@")
         if not at or not local or not domain:
             raise InvalidAddressError(f"{spec!r} is not an e-mail address: local@domain is wanted")

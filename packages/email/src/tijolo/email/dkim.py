@@ -65,7 +65,7 @@ class DKIMSigner:
         # for as long as that takes
         signer = dkim.DKIM(headers)
         signer.body = body
-        present = {line.split(b":")[0].strip().lower().decode() for line in headers.split(b"\r\n")}
+        present = {line.split(b":")[0].lower().decode() for line in headers.split(b"\r\n")}
         # From is signed once more than it is there, so that nobody can add one (RFC 6376, 8.15)
         wanted = [name for name in _SIGNED if name in present] + ["from"]
         field: bytes = signer.sign(

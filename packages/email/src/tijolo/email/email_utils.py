@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -14,18 +13,16 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from jinja2 import BaseLoader
 
 from tijolo.core import utcnow
+from tijolo.email._delivery import Delivery
 from tijolo.email.addresses import EmailAddress
 from tijolo.email.backend import EmailBackend
 from tijolo.email.errors import (
     EmailDeliveryError,
     EmailError,
-    EmailOutcomeUnknownError,
-    EmailRejectedError,
-    EmailTemplateError,
 )
 from tijolo.email.message import Address, File, OutgoingEmail, Unsubscribe
 from tijolo.email.prepared import DEFAULT_MAX_MESSAGE_BYTES, Preparation, PreparedEmail, Signer
-from tijolo.email.results import BulkResult, DeliveryStatus, SendEvent, SendResult
+from tijolo.email.results import BulkResult, SendEvent, SendResult
 from tijolo.email.send_keys import MemorySendKeys, SendKeyStore
 from tijolo.email.smtp import SMTPBackend
 from tijolo.email.smtp_options import (
@@ -46,15 +43,32 @@ _log = logging.getLogger("tijolo.email")
 class EmailOptions(TypedDict, total=False):
     """What ``send`` and ``send_template`` take besides the text; see :class:`OutgoingEmail`."""
 
-    cc: Iterable[Address]
-    bcc: Iterable[Address]
+    cc: Iterable[Address] | None
+    bcc: Iterable[Address] | None
     reply_to: Address | Iterable[Address] | None
     from_addr: Address | None
     attachments: Iterable[File] | None
-    inline: Mapping[str, File]
-    headers: Mapping[str, str]
+    inline: Mapping[str, File] | None
+    headers: Mapping[str, str] | None
     unsubscribe: Unsubscribe | None
     key: str | None
+
+
+class SenderOptions(TypedDict, total=False):
+    """What every :class:`EmailUtils` takes, whatever its backend."""
+
+    template_dir: str | PathLike[str] | BaseLoader | None
+    """Where templates are, or a loader of Jinja; None for no templates."""
+    max_message_bytes: int
+    """Largest e-mail, encoded; 25 MiB unless it is given."""
+    signer: Signer | None
+    """Signs, as ``tijolo.email.dkim.DKIMSigner`` does."""
+    keys: SendKeyStore | None
+    """Remembers idempotency keys; in memory unless it is given."""
+    observer: Callable[[SendEvent], None] | None
+    """Is called after each e-mail, for metrics."""
+    now: Callable[[], datetime]
+    """The time for ``Date``."""
 
 
 class EmailUtils:
@@ -73,15 +87,10 @@ class EmailUtils:
         use_starttls: An upgrade to TLS, without which nothing is sent.
         tls: The same choice as one value; wins over both.
         timeout: Seconds that a reply of the server may take.
-        template_dir: Where templates are, or a loader of Jinja; None for no templates.
         allow_insecure_auth, local_hostname, ca_file: as in :class:`SMTPServer`.
         timeouts: All of them; wins over ``timeout``.
         pool, retry: as in :class:`SMTPBackend`.
-        max_message_bytes: Largest e-mail, encoded.
-        signer: Signs, as ``tijolo.email.dkim.DKIMSigner`` does.
-        keys: Remembers idempotency keys; by default in memory.
-        observer: Is called after each e-mail, for metrics.
-        now: The time for ``Date``.
+        options: Those of :class:`SenderOptions`.
 
     Raises:
         ValueError: the options contradict each other, or would send a password in clear.
@@ -100,18 +109,13 @@ class EmailUtils:
         use_starttls: bool = True,
         tls: TLSMode | None = None,
         timeout: float = 30.0,
-        template_dir: str | PathLike[str] | BaseLoader | None = None,
         allow_insecure_auth: bool = False,
         local_hostname: str | None = None,
         ca_file: str | PathLike[str] | None = None,
         timeouts: SMTPTimeouts | None = None,
         pool: PoolLimits | None = None,
         retry: RetryPolicy | None = None,
-        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        signer: Signer | None = None,
-        keys: SendKeyStore | None = None,
-        observer: Callable[[SendEvent], None] | None = None,
-        now: Callable[[], datetime] = utcnow,
+        **options: Unpack[SenderOptions],
     ) -> None:
         server = SMTPServer(
             host=host,
@@ -129,16 +133,7 @@ class EmailUtils:
             pool=pool,
             retry=retry,
         )
-        self._set_up(
-            backend,
-            from_addr=from_addr,
-            template_dir=template_dir,
-            max_message_bytes=max_message_bytes,
-            signer=signer,
-            keys=keys,
-            observer=observer,
-            now=now,
-        )
+        self._set_up(backend, from_addr, **options)
 
     @classmethod
     def with_backend(
@@ -146,30 +141,16 @@ class EmailUtils:
         backend: EmailBackend,
         *,
         from_addr: Address,
-        template_dir: str | PathLike[str] | BaseLoader | None = None,
-        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        signer: Signer | None = None,
-        keys: SendKeyStore | None = None,
-        observer: Callable[[SendEvent], None] | None = None,
-        now: Callable[[], datetime] = utcnow,
+        **options: Unpack[SenderOptions],
     ) -> EmailUtils:
-        """One that sends with ``backend``; the arguments are those of the class."""
+        """A sender with any backend; ``options`` are those of :class:`SenderOptions`."""
         email = cls.__new__(cls)
-        email._set_up(
-            backend,
-            from_addr=from_addr,
-            template_dir=template_dir,
-            max_message_bytes=max_message_bytes,
-            signer=signer,
-            keys=keys,
-            observer=observer,
-            now=now,
-        )
+        email._set_up(backend, from_addr, **options)
         return email
 
     @classmethod
     def from_settings(cls, settings: EmailSettings) -> EmailUtils:
-        """One as ``settings`` say.
+        """The sender that ``settings`` describe.
 
         Raises:
             ValueError: nothing is configured outside development, or what is contradicts itself.
@@ -178,31 +159,23 @@ class EmailUtils:
         return cls.with_backend(backend, **options)
 
     def _set_up(
-        self,
-        backend: EmailBackend,
-        *,
-        from_addr: Address,
-        template_dir: str | PathLike[str] | BaseLoader | None,
-        max_message_bytes: int,
-        signer: Signer | None,
-        keys: SendKeyStore | None,
-        observer: Callable[[SendEvent], None] | None,
-        now: Callable[[], datetime],
+        self, backend: EmailBackend, from_addr: Address, **options: Unpack[SenderOptions]
     ) -> None:
-        if max_message_bytes < 1:
-            raise ValueError(f"max_message_bytes must be positive, got {max_message_bytes}")
+        max_bytes = options.get("max_message_bytes", DEFAULT_MAX_MESSAGE_BYTES)
+        if max_bytes < 1:
+            raise ValueError(f"max_message_bytes must be positive, got {max_bytes}")
+        source = options.get("template_dir")
         sender = EmailAddress.parse(from_addr)
         self.backend = backend
-        self.templates = None if template_dir is None else EmailTemplates(template_dir)
+        self.templates = None if source is None else EmailTemplates(source)
         self._from = sender
-        self._keys: SendKeyStore = MemorySendKeys() if keys is None else keys
-        self._observer = observer
+        self._delivery = Delivery(options.get("keys") or MemorySendKeys(), options.get("observer"))
         self._prepare = Preparation(
             from_addr=sender,
             domain="localhost" if sender.domain.startswith("[") else sender.domain,
-            max_bytes=max_message_bytes,
-            signer=signer,
-            now=now,
+            max_bytes=max_bytes,
+            signer=options.get("signer"),
+            now=options.get("now", utcnow),
         )
 
     @property
@@ -264,6 +237,7 @@ class EmailUtils:
         Raises:
             InvalidEmailError: an address, a header or an attachment is not fit to be sent.
             EmailDeliveryError: nobody gets it.
+            OSError: an attachment cannot be read.
         """
         return await self.send_email(_outgoing(to, subject, body, html, options))
 
@@ -303,25 +277,9 @@ class EmailUtils:
         Raises:
             EmailTemplateError: a template is missing, does not compile, or lacks a variable.
         """
-        return await asyncio.to_thread(self._render, template, context, subject, locale)
-
-    def _render(
-        self, template: str, context: Mapping[str, Any], subject: str | None, locale: str | None
-    ) -> tuple[str, str, str | None]:
-        def part(suffix: str) -> str | None:
-            for name in (f"{template}.{suffix}.j2", f"{template}.{suffix}"):
-                text = self._templates.render_or_none(name, context, locale=locale)
-                if text is not None:
-                    return text
-            return None
-
-        text, html = part("txt"), part("html")
-        if text is None and html is None:
-            raise EmailTemplateError(f"there is no e-mail template {template!r}.html or .txt")
-        line = part("subject.txt") if subject is None else subject
-        if line is None:
-            raise EmailTemplateError(f"give a subject, or write {template!r}.subject.txt")
-        return " ".join(line.split()) if subject is None else line, text or "", html
+        return await asyncio.to_thread(
+            self._templates.render_email, template, context, subject=subject, locale=locale
+        )
 
     @property
     def _templates(self) -> EmailTemplates:
@@ -358,57 +316,7 @@ class EmailUtils:
             EmailDeliveryError: nobody gets it. Its key is free again, unless the outcome is
                 unknown or the sending was cancelled.
         """
-        started = time.monotonic()
-        try:
-            result = await self._send_once(email)
-        except EmailError as error:
-            self._report(email, started, error.code.lower())
-            raise
-        outcome = "duplicate" if result.duplicate else "partial" if result.refused else "sent"
-        self._report(email, started, outcome)
-        return result
-
-    async def _send_once(self, email: PreparedEmail) -> SendResult:
-        if email.key is None:
-            return await self._deliver(email)
-        if not await self._keys.claim(email.key):
-            return SendResult(message_id=email.message_id, recipients={}, duplicate=True)
-        try:
-            return await self._deliver(email)
-        except EmailOutcomeUnknownError:
-            raise
-        except Exception:
-            await self._keys.release(email.key)
-            raise
-
-    async def _deliver(self, email: PreparedEmail) -> SendResult:
-        results = await self.backend.send(email)
-        if any(each.status is DeliveryStatus.ACCEPTED for each in results.values()):
-            return SendResult(message_id=email.message_id, recipients=dict(results))
-        first = next(iter(results.values()), None)
-        raise EmailRejectedError(
-            transient=any(each.status is DeliveryStatus.DEFERRED for each in results.values()),
-            smtp_code=first.smtp_code if first else None,
-            reply=first.reply if first else "",
-            recipients=results,
-        )
-
-    def _report(self, email: PreparedEmail, started: float, outcome: str) -> None:
-        event = SendEvent(
-            outcome=outcome,
-            backend=type(self.backend).__name__,
-            recipients=len(email.recipients),
-            size_bytes=email.size_bytes,
-            duration_seconds=time.monotonic() - started,
-        )
-        # neither subject nor address: both are people's data
-        level = logging.INFO if outcome in {"sent", "duplicate"} else logging.WARNING
-        _log.log(level, "e-mail %s: %s", email.message_id, outcome)
-        try:
-            if self._observer is not None:
-                self._observer(event)
-        except Exception:
-            _log.exception("the observer of e-mails failed")
+        return await self._delivery.send(self.backend, email)
 
     async def send_many(
         self, emails: Iterable[OutgoingEmail], *, concurrency: int = 4
@@ -442,7 +350,7 @@ class EmailUtils:
         except EmailError as error:
             return BulkResult(position=position, error=error)
         except OSError as error:
-            failure = EmailError("an attachment cannot be read, or the e-mail not be written")
+            failure = EmailError("an attachment cannot be read")
             failure.__cause__ = error
             return BulkResult(position=position, error=failure)
 
@@ -464,7 +372,7 @@ class EmailUtils:
         async def send() -> None:
             try:
                 await self.send_prepared(prepared)
-            except (EmailDeliveryError, OSError):
+            except EmailDeliveryError:
                 _log.exception("e-mail %s was not sent after the commit", prepared.message_id)
 
         return send

@@ -7,7 +7,8 @@
     │   └── EmailTooLargeError 413
     ├── EmailTemplateError 500           a template is missing or does not render
     └── EmailDeliveryError 503           the server did not take it
-        ├── EmailConnectionError         no answer, no connection, or all of them busy
+        ├── EmailConnectionError         no answer, no connection
+        │   └── EmailBusyError           all of them in use for too long
         ├── EmailTLSError                no STARTTLS, or a certificate that does not hold
         ├── EmailAuthenticationError
         ├── EmailUnsupportedError 422    the server cannot carry such an address
@@ -105,6 +106,13 @@ class EmailConnectionError(EmailDeliveryError):
 
     code = "EMAIL_SERVER_UNREACHABLE"
     message = "The e-mail server cannot be reached"
+
+
+class EmailBusyError(EmailConnectionError):
+    """All connections were in use for as long as we wait for one."""
+
+    code = "EMAIL_BUSY"
+    message = "All connections to the e-mail server are in use"
 
 
 class EmailTLSError(EmailDeliveryError):

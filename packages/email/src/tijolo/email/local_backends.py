@@ -20,6 +20,7 @@ from typing import TextIO
 
 from tijolo.core import utcnow
 from tijolo.email.backend import all_accepted
+from tijolo.email.errors import EmailDeliveryError
 from tijolo.email.prepared import PreparedEmail
 from tijolo.email.results import RecipientResult
 
@@ -95,9 +96,12 @@ class FileBackend(_Local):
         """Write it, off the event loop.
 
         Raises:
-            OSError: the directory cannot be written to.
+            EmailDeliveryError: the directory cannot be written to.
         """
-        await asyncio.to_thread(self._write, email)
+        try:
+            await asyncio.to_thread(self._write, email)
+        except OSError as exc:
+            raise EmailDeliveryError("the e-mail could not be written", transient=True) from exc
         return all_accepted(email)
 
     def _write(self, email: PreparedEmail) -> None:

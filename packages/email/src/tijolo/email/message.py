@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tijolo.email.addresses import EmailAddress
 from tijolo.email.content import Attachment
@@ -41,7 +41,7 @@ class Unsubscribe:
         """The headers by name."""
         targets = [f"<{self.url}>"] if self.url else []
         if self.mailto is not None:
-            targets.append(f"<mailto:{EmailAddress.parse(self.mailto).spec}>")
+            targets.append(f"<mailto:{quote(EmailAddress.parse(self.mailto).spec, safe='@')}>")
         fields = {"List-Unsubscribe": ",\r\n ".join(targets)}
         if self.url:
             fields["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

@@ -145,7 +145,7 @@ class Preparation:
     ) -> str:
         fields = [
             list_field("From", [sender.header()]),
-            *(list_field(name, [a.header() for a in group]) for name, group in people.shown()),
+            *(list_field(name, group) for name, group in people.shown()),
             text_field("Subject", email.subject),
             f"Date: {format_datetime(self.now())}\r\n",
             f"Message-ID: <{message_id}>\r\n",
@@ -184,12 +184,12 @@ class _Recipients:
         everybody = (*self.to, *self.cc, *self.bcc, *self.reply_to)
         return any(each.needs_smtputf8 for each in everybody)
 
-    def shown(self) -> Iterator[tuple[str, tuple[EmailAddress, ...]]]:
+    def shown(self) -> Iterator[tuple[str, list[str]]]:
         if not (self.to or self.cc):
-            # RFC 5322 wants no empty To; this is what mail readers write
-            yield "To", ()
-        named = (("To", self.to), ("Cc", self.cc), ("Reply-To", self.reply_to))
-        yield from ((name, group) for name, group in named if group)
+            yield "To", ["undisclosed-recipients:;"]  # RFC 5322, appendix A.1.3
+        for name, group in (("To", self.to), ("Cc", self.cc), ("Reply-To", self.reply_to)):
+            if group:
+                yield name, [each.header() for each in group]
 
 
 class _Body:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tijolo.core import BaseStrEnum, Environment
 from tijolo.email.addresses import EmailAddress
@@ -33,6 +33,9 @@ class EmailBackendName(BaseStrEnum):
 
 class EmailSettings(BaseSettings):
     """Where e-mails go and how; durations are in seconds, sizes in bytes."""
+
+    # the report of a validator would show every value, the password included
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
     EMAIL_BACKEND: EmailBackendName = EmailBackendName.AUTO
     EMAIL_FILE_DIR: str = "./outbox"

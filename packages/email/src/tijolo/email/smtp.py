@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from tijolo.email._smtp_pool import SMTPPool
 from tijolo.email._smtp_session import SMTPSession, local_hostname, open_session
 from tijolo.email.errors import (
+    EmailBusyError,
     EmailConnectionError,
     EmailDeliveryError,
     EmailOutcomeUnknownError,
@@ -115,7 +116,8 @@ class SMTPBackend:
             try:
                 results |= await self._attempt(email, pending)
             except EmailDeliveryError as error:
-                if last or not error.transient:
+                # who waited for a connection in vain has waited enough
+                if last or not error.transient or isinstance(error, EmailBusyError):
                     return _given_up(results, pending, error)
             pending = tuple(each for each in email.recipients if _may_try_again(results.get(each)))
             if last or not pending:

@@ -71,6 +71,34 @@ class EmailTemplates:
                 raise _broken(candidate) from exc
         return None
 
+    def render_email(
+        self,
+        name: str,
+        context: Mapping[str, Any],
+        *,
+        subject: str | None = None,
+        locale: str | None = None,
+    ) -> tuple[str, str, str | None]:
+        """Subject, text and HTML of e-mail ``name``; see ``EmailUtils.render``.
+
+        Raises:
+            EmailTemplateError: a template is missing, does not compile, or lacks a variable.
+        """
+
+        def part(suffix: str) -> str | None:
+            text = self.render_or_none(f"{name}.{suffix}.j2", context, locale=locale)
+            if text is None:
+                text = self.render_or_none(f"{name}.{suffix}", context, locale=locale)
+            return text
+
+        text, html = part("txt"), part("html")
+        if text is None and html is None:
+            raise EmailTemplateError(f"there is no e-mail template {name!r}.html or .txt")
+        line = part("subject.txt") if subject is None else subject
+        if line is None:
+            raise EmailTemplateError(f"give a subject, or write {name!r}.subject.txt")
+        return " ".join(line.split()) if subject is None else line, text or "", html
+
 
 def _broken(name: str) -> EmailTemplateError:
     # the reason is in the chained exception, for the log: this text may reach a caller
