@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import pytest
 
@@ -21,6 +22,7 @@ from tijolo.email import (  # noqa: E402
     Unsubscribe,
 )
 from tijolo.email.dkim import DKIMSigner  # noqa: E402
+from tijolo.email.local_backends import parsed  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,9 @@ async def test_a_receiver_verifies_the_signature(signer, record):
 
 async def test_nobody_can_add_a_second_sender(signer, record):
     content = await signed(signer)
+    signature = parsed(content)["DKIM-Signature"]
+    names = re.search(r"h=([^;]+)", signature)[1].replace(" ", "").split(":")
+    assert names.count("from") == 2, "once more than there are (RFC 6376, section 8.15)"
     head, rest = content.split(b"\r\nFrom:", 1)
     assert not verified(head + b"\r\nFrom: evil@example.com\r\nFrom:" + rest, record)
 

@@ -25,6 +25,7 @@ from tijolo.email import (
     MemoryBackend,
     MemorySendKeys,
     OutgoingEmail,
+    PreparedEmail,
     RecipientResult,
     RetryPolicy,
     SMTPBackend,
@@ -357,6 +358,22 @@ async def test_files_are_read_and_encoded_in_a_thread(tmp_path, monkeypatch):
     path.write_bytes(b"x")
     await with_backend().send("a@b.com", "x", "y", attachments=iter([path]))
     assert threads
+    assert threading.main_thread() not in threads
+
+
+async def test_a_message_is_encoded_in_a_thread_as_it_is_sent(sink, make_email, monkeypatch):
+    threads = []
+    chunks = PreparedEmail.chunks
+
+    def spied(self, **options):
+        for each in chunks(self, **options):
+            threads.append(threading.current_thread())
+            yield each
+
+    monkeypatch.setattr(PreparedEmail, "chunks", spied)
+    files = [Attachment(filename="a.bin", content=bytes(200_000))]
+    await make_email(sink.port).send("a@b.com", "x", "y", attachments=files)
+    assert len(threads) > 3
     assert threading.main_thread() not in threads
 
 

@@ -273,6 +273,25 @@ def test_every_body_arrives_in_lines_that_any_server_carries(email, body, html):
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)", content)
 
 
+@pytest.mark.parametrize("length", [32 * 1024 - 1, 32 * 1024, 32 * 1024 + 1, 300_000])
+def test_long_texts_arrive_too(email, length):
+    body = ("é.\n" * length)[:length]
+    content, message = made(
+        email,
+        body=body,
+        html=f"<p>{body}",
+        attachments=[Attachment(filename="a.bin", content=b"1")],
+    )
+    text = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    assert text == (body if body.endswith("\n") else body + "\n")
+    assert message.get_body(("html",)).get_content().replace("\r\n", "\n").startswith(f"<p>{body}")
+    assert message.get_body(("html",)).get_content_charset() == "utf-8"
+    assert max(map(len, content.split(b"\r\n"))) <= 998
+    assert not re.search(rb"(?<!\r)\n|\r(?!\n)", content)
+    with pytest.raises(InvalidEmailError):
+        made(email, body=body + "\ud800")
+
+
 def test_a_lone_surrogate_in_the_text_is_a_clear_error(email):
     for options in ({"body": "a\ud800"}, {"html": "<p>\udfff"}, {"subject": "\ud800"}):
         with pytest.raises(InvalidEmailError):

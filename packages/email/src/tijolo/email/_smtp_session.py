@@ -252,7 +252,7 @@ async def _connect(client: aiosmtplib.SMTP, server: SMTPServer) -> None:
     except OSError as exc:
         raise _unreachable(server) from exc
     if server.username:
-        await _log_in(client, server.username, server.password or "")
+        await _log_in(client, server, server.username)
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:
@@ -262,9 +262,13 @@ async def _greet(client: aiosmtplib.SMTP) -> None:
         await client.helo()  # RFC 5321, section 3.2: a server from before extensions
 
 
-async def _log_in(client: aiosmtplib.SMTP, username: str, password: str) -> None:
+async def _log_in(client: aiosmtplib.SMTP, server: SMTPServer, username: str) -> None:
+    token = await server.oauth_token() if server.oauth_token else None
     try:
-        await client.login(username, password)
+        if token is None:
+            await client.login(username, server.password or "")
+        else:
+            await client.auth_xoauth2(username, token)
     except aiosmtplib.SMTPAuthenticationError as exc:
         failure: EmailDeliveryError = EmailAuthenticationError(
             smtp_code=exc.code, transient=400 <= exc.code < 500

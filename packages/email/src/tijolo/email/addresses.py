@@ -127,7 +127,7 @@ def _ascii_domain(domain: str) -> str:
     if domain.startswith("[") and domain.endswith("]"):
         return _literal(domain)
     try:
-        name = idna.encode(domain, uts46=True, std3_rules=True).decode("ascii")
+        name = idna.encode(domain, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError) as exc:
         raise InvalidAddressError(f"{domain!r} is not a domain: {exc}") from exc
     if name.endswith("."):

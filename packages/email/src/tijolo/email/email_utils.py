@@ -87,7 +87,7 @@ class EmailUtils:
         use_starttls: An upgrade to TLS, without which nothing is sent.
         tls: The same choice as one value; wins over both.
         timeout: Seconds that a reply of the server may take.
-        allow_insecure_auth, local_hostname, ca_file: as in :class:`SMTPServer`.
+        oauth_token, allow_insecure_auth, local_hostname, ca_file: as in :class:`SMTPServer`.
         timeouts: All of them; wins over ``timeout``.
         pool, retry: as in :class:`SMTPBackend`.
         options: Those of :class:`SenderOptions`.
@@ -109,6 +109,7 @@ class EmailUtils:
         use_starttls: bool = True,
         tls: TLSMode | None = None,
         timeout: float = 30.0,
+        oauth_token: Callable[[], Awaitable[str]] | None = None,
         allow_insecure_auth: bool = False,
         local_hostname: str | None = None,
         ca_file: str | PathLike[str] | None = None,
@@ -123,6 +124,7 @@ class EmailUtils:
             tls=tls or _mode(use_tls=use_tls, use_starttls=use_starttls),
             username=username,
             password=password,
+            oauth_token=oauth_token,
             allow_insecure_auth=allow_insecure_auth,
             local_hostname=local_hostname,
             ca_file=ca_file,

@@ -30,6 +30,7 @@ MAX_RECIPIENTS = 100
 _LINE = 57
 _BLOCK = _LINE * 1024
 _TEXT_BLOCK = 64 * 1024
+_LONG_TEXT = 32 * 1024
 _SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
 _CID = re.compile(r"cid:([\w.\-]+)", re.ASCII)
 
@@ -203,10 +204,10 @@ class _Body:
     def of(self, email: OutgoingEmail) -> list[bytes | _Encoded]:
         root = EmailMessage(policy=_SEVEN_BIT)
         html, cids = self._with_content_ids(email)
-        _set_text(root, email.body or (html_to_text(html) if html else ""), "plain")
+        self._set_text(root, email.body or (html_to_text(html) if html else ""), "plain")
         if html is not None:
             page = MIMEPart(policy=_SEVEN_BIT)
-            _set_text(page, html, "html")
+            self._set_text(page, html, "html")
             for cid, file in cids:
                 self._add(page.add_related, file, disposition="inline", cid=f"<{cid}>")
             root.make_alternative()
@@ -234,13 +235,32 @@ class _Body:
         return html, [(ids[name], Attachment.of(file)) for name, file in email.inline.items()]
 
     def _add(self, add: Callable[..., None], file: Attachment, **options: str) -> None:
-        """Put a token in the place of the content, which is encoded only when it is sent."""
         content = file.read(self._left)
         self._left -= len(content)
+        kind, subtype = file.media_type()
+        token = self._token_for(content)
+        add(token, maintype=kind, subtype=subtype, filename=file.filename, **options)
+
+    def _token_for(self, content: bytes) -> bytes:
+        """What stands for the content in the skeleton; it is encoded only as it is sent."""
         token = secrets.token_bytes(45)
         self._blobs[base64.b64encode(token)] = _Encoded(content)
-        kind, subtype = file.media_type()
-        add(token, maintype=kind, subtype=subtype, filename=file.filename, **options)
+        return token
+
+    def _set_text(self, part: MIMEPart, text: str, subtype: str) -> None:
+        """Text in the encoding that any server carries: never 8bit, never a line of over 998."""
+        lines = text.replace("\r\n", "\n").replace("\r", "\n")
+        lines = lines if lines.endswith("\n") or not lines else f"{lines}\n"
+        if len(lines) > _LONG_TEXT:
+            # the standard library would take seconds, holding the interpreter's lock for long
+            token = self._token_for(lines.replace("\n", "\r\n").encode())
+            charset = {"charset": "utf-8"}
+            part.set_content(token, maintype="text", subtype=subtype, params=charset)
+            return
+        plain = lines.isascii() and all(char.isprintable() or char in "\t\n" for char in lines)
+        short = max(map(len, lines.split("\n"))) <= 76
+        encoding = "7bit" if plain and short else "quoted-printable" if plain else None
+        part.set_content(lines, subtype=subtype, charset="utf-8", cte=encoding)
 
     def _spliced(self, skeleton: bytes) -> list[bytes | _Encoded]:
         parts = list[bytes | _Encoded]()
@@ -251,19 +271,6 @@ class _Body:
                 raise RuntimeError("the generator of the standard library lost an attachment")
             parts += [before, blob]
         return [*parts, rest]
-
-
-def _set_text(part: MIMEPart, text: str, subtype: str) -> None:
-    """Text in the encoding that any server carries: never 8bit, never a line of over 998."""
-    normal = text.replace("\r\n", "\n").replace("\r", "\n")
-    plain = normal.isascii() and all(char.isprintable() or char in "\t\n" for char in normal)
-    short = max(map(len, normal.split("\n"))) <= 76
-    part.set_content(
-        normal if normal.endswith("\n") or not normal else f"{normal}\n",
-        subtype=subtype,
-        charset="utf-8",
-        cte="7bit" if plain and short else "quoted-printable" if plain else None,
-    )
 
 
 def _split(parts: list[bytes | _Encoded]) -> tuple[bytes, bytes]:

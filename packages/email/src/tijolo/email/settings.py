@@ -178,12 +178,13 @@ class EmailSettings(BaseSettings):
         """
         if not self.DKIM_SELECTOR:
             return None
+        domain = self.DKIM_DOMAIN or EmailAddress.parse(self.SMTP_FROM_ADDR).domain
         # an extra: imported only by who asks for it
         from tijolo.email.dkim import DKIMSigner
 
         return DKIMSigner(
             selector=self.DKIM_SELECTOR,
-            domain=self.DKIM_DOMAIN or EmailAddress.parse(self.SMTP_FROM_ADDR).domain,
+            domain=domain,
             private_key=self.DKIM_PRIVATE_KEY,
         )
 

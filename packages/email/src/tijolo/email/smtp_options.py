@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from os import PathLike
 
@@ -98,6 +98,8 @@ class SMTPServer:
     tls: TLSMode = TLSMode.STARTTLS
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    oauth_token: Callable[[], Awaitable[str]] | None = field(default=None, repr=False)
+    """Instead of a password: gives a fresh access token for each connection (XOAUTH2)."""
     allow_insecure_auth: bool = False
     """Log in without encryption on a network that you trust."""
     local_hostname: str | None = None
@@ -114,8 +116,10 @@ class SMTPServer:
             raise ValueError(f"SMTP port must be 1 to 65535, got {self.port}")
         if self.port == 465 and self.tls is not TLSMode.TLS:
             raise ValueError(f"port 465 is TLS from the first byte (RFC 8314), not {self.tls}")
-        if self.password is not None and not self.username:
-            raise ValueError("an SMTP password was given without a user name")
+        if (self.password is not None or self.oauth_token) and not self.username:
+            raise ValueError("an SMTP password or token was given without a user name")
+        if self.password is not None and self.oauth_token:
+            raise ValueError("give either an SMTP password or oauth_token")
         if self.ca_file is not None and self.tls_context is not None:
             raise ValueError("give either ca_file or tls_context")
         if self.username and self.tls is TLSMode.PLAIN and not self._may_log_in_clear:
