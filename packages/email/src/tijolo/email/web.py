@@ -44,7 +44,9 @@ def make_outbox_router(
         access: Who may look.
         prefix: The path.
     """
-    router = APIRouter(prefix=prefix, tags=["emails"], dependencies=[Depends(access)])
+    # the method, not the object: FastAPI 0.121 cannot read the annotations of the latter
+    allowed = Depends(access.__call__)
+    router = APIRouter(prefix=prefix, tags=["emails"], dependencies=[allowed])
 
     @router.get("")
     async def list_emails() -> list[CapturedEmailResponse]:
