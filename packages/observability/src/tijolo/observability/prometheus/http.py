@@ -38,9 +38,7 @@ DEFAULT_SIZE_BUCKETS: tuple[float, ...] = (100, 1_000, 10_000, 100_000, 1_000_00
 MEASURED_KEY = "tijolo.measured"
 """Where the layer that measures a request says so in its scope, for the layers inside it."""
 
-_BATCH = 256
-# While no request had a trace, only one in so many is asked for it: asking costs a microsecond.
-_LOOK_EVERY = 512
+_BATCH = 512
 _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
@@ -83,7 +81,7 @@ class HTTPMetrics:
         if unknown:
             raise ValueError(f"unknown group {unknown[0]!r}; there are: {sorted(GROUPS)}")
         self._exemplar = None if metrics.multiprocess else exemplar
-        self._without_trace = 0
+        self._look = self._exemplar is not None
         self._records: dict[tuple[int, str, int], tuple[_Record, object]] = {}
         self._by_labels: dict[tuple[str, str, int], _Record] = {}
         self._max_records = metrics.max_series
@@ -151,13 +149,12 @@ class HTTPMetrics:
             or "app_root_path" in scope
             or exception is not None
             or disconnected
-            or not self._without_trace
+            or self._look
         ):
             self._observe_now(
                 scope, status, seconds, first_byte_seconds, size, exception, disconnected
             )
             return
-        self._without_trace -= 1
         self._pending.append((known[0], seconds, first_byte_seconds, size))
         if len(self._pending) >= self._batch:
             self._write()
@@ -187,6 +184,7 @@ class HTTPMetrics:
     def _write(self) -> None:
         """Bring the series up to date with what is pending."""
         pending = self._pending
+        self._look = self._exemplar is not None
         with self._writing:
             while pending:
                 entry = pending.popleft()
@@ -212,8 +210,8 @@ class HTTPMetrics:
 
     def _look_for_trace(self) -> Exemplar:
         exemplar = None if self._exemplar is None else self._exemplar()
-        if exemplar is None:
-            self._without_trace = _LOOK_EVERY
+        # Where no request has a trace, one in each batch is asked: asking costs a microsecond.
+        self._look = exemplar is not None
         return exemplar
 
     def _waiting_of(self, method: str) -> GaugeSeries:
