@@ -35,7 +35,8 @@ class IdempotencyStore(Protocol):
 
         Returns:
             ``("acquired", None)``: the record was absent; it is now running, owned by ``owner``,
-            with a lease of ``lease_seconds``. Exactly one of any number of callers gets this.
+            with a lease of ``lease_seconds``. Of any number of owners exactly one gets this; it
+            gets it again if it asks again, as after a reply that was lost.
 
             ``("mismatch", None)``: it is running or completed with another fingerprint.
 
@@ -62,7 +63,8 @@ class IdempotencyStore(Protocol):
         the request out, and this caller has.
 
         Returns:
-            False, and nothing changed, if the key is another owner's or completed already.
+            False, and nothing changed, if the key is another owner's. True if this owner had
+            completed it already.
         """
         ...
 

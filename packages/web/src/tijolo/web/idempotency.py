@@ -1,0 +1,361 @@
+"""A request with an idempotency key is carried out once, however often it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, Header
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tijolo.core import (
+    AppException,
+    BadRequestException,
+    ConflictException,
+    ServiceUnavailableException,
+    ValidationException,
+)
+from tijolo.web._idempotency_request import (
+    MAX_KEY_CHARACTERS,
+    Attempt,
+    PrincipalFunction,
+    credentials_of,
+    parse_key,
+    read_body,
+    replaying,
+)
+from tijolo.web._idempotency_run import Run
+from tijolo.web._logging import with_request_id
+from tijolo.web._outage import StoreHealth
+from tijolo.web.handlers import known_problem
+from tijolo.web.idempotency_answer import CachedResponse
+from tijolo.web.idempotency_store import IdempotencyStore, ReservationState
+
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = (b"idempotency-replayed", b"true")
+UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+NOT_FINAL_STATUSES = frozenset({401, 407, 408, 409, 421, 423, 424, 425, 429})
+
+MAX_WAITING = 1_000
+_FIRST_POLL_SECONDS, _LAST_POLL_SECONDS = 0.025, 0.5
+_TRIES_LATER_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+_SCOPE_KEY = "tijolo.idempotency_key"
+_log = with_request_id(logging.getLogger("tijolo.web.idempotency"))
+
+
+def is_final_status(status: int) -> bool:
+    """Whether a response of ``status`` is the request's outcome, so that repeating it is no use.
+
+    Not final are 5xx and what the same request may overcome later: 401, 407, 408, 409, 421, 423,
+    424, 425, 429.
+    """
+    return status < 500 and status not in NOT_FINAL_STATUSES
+
+
+class IdempotencyMiddleware:
+    """Carry out a request with ``Idempotency-Key`` once, and give its answer to every repetition.
+
+    As draft-ietf-httpapi-idempotency-key-header-07 says. The key is reserved before the
+    application runs. A repetition while it runs waits, then is answered 409 with ``Retry-After``;
+    afterwards it gets the same status, headers and body, marked ``Idempotency-Replayed: true``.
+    The same key with another body or query is 422. Keys of different principals, methods and
+    paths have nothing to do with each other.
+
+    An outcome that is not final, an exception and a cancellation free the key. An answer that
+    began as final and cannot be kept (too long, cut off, a file that the server sends) leaves the
+    key used: a repetition is answered 409, for it must not be carried out again.
+
+    Args:
+        store: Where the keys are.
+        ttl_seconds: How long answers are kept.
+        header_name: The header with the key.
+        methods: Methods that it works for.
+        principal: Whose key it is; by default the digest of ``Authorization`` and the cookies.
+        cookie_names: The cookies that say who calls, instead of all. A cookie that changes
+            between two tries makes them two requests.
+        final: Tells by its status whether an answer is kept.
+        lease_seconds: How long the key of a process that was killed stays reserved; while the
+            application runs, the lease is renewed.
+        wait_seconds: How long a repetition waits for the first request's answer; 0 not at all.
+        max_request_bytes: Longest body of a request with a key, which is read before it runs.
+        max_response_bytes: Longest body of an answer that is kept.
+        not_kept: What becomes of the key of an answer that cannot be kept: ``mark`` leaves it
+            used, ``release`` frees it, and a repetition is carried out again.
+        on_store_failure: While the store is down: ``closed`` answers 503, ``open`` carries every
+            request out.
+        retry_store_seconds: How long a store that failed is left alone.
+
+    Raises:
+        ValueError: for a bound that is not positive, or a safe method.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        store: IdempotencyStore,
+        ttl_seconds: float = 24 * 3600,
+        header_name: str = IDEMPOTENCY_HEADER,
+        methods: Iterable[str] = UNSAFE_METHODS,
+        principal: PrincipalFunction | None = None,
+        cookie_names: Iterable[str] = (),
+        final: Callable[[int], bool] = is_final_status,
+        lease_seconds: float = 30.0,
+        wait_seconds: float = 10.0,
+        max_request_bytes: int = 1_048_576,
+        max_response_bytes: int = 1_048_576,
+        not_kept: Literal["mark", "release"] = "mark",
+        on_store_failure: Literal["closed", "open"] = "closed",
+        retry_store_seconds: float = 1.0,
+    ) -> None:
+        self.app, self.store, self.ttl_seconds = app, store, ttl_seconds
+        self.header_name = header_name
+        self.final, self.lease_seconds, self.wait_seconds = final, lease_seconds, wait_seconds
+        self.max_request_bytes, self.max_response_bytes = max_request_bytes, max_response_bytes
+        self.not_kept, self.on_store_failure = not_kept, on_store_failure
+        _check(ttl_seconds=ttl_seconds, lease_seconds=lease_seconds)
+        if wait_seconds < 0 or max_request_bytes < 0 or max_response_bytes < 0:
+            raise ValueError("wait_seconds, max_request_bytes and max_response_bytes: 0 or more")
+        self._methods = frozenset(methods)
+        safe = sorted(self._methods & {"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
+        if safe:
+            raise ValueError(f"{safe[0]} is a safe method and needs no idempotency key")
+        self._name = header_name.lower().encode("ascii")
+        self._principal = principal
+        self._cookie_names = frozenset(name.encode("ascii") for name in cookie_names)
+        self._running: dict[str, list[asyncio.Future[None]]] = {}
+        self._waiting = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        consequence = (
+            "requests with a key are answered 503 until it is back"
+            if on_store_failure == "closed"
+            else "requests with a key are carried out unprotected until it is back"
+        )
+        self.health = StoreHealth(
+            _log, "the idempotency store", consequence, retry_seconds=retry_store_seconds
+        )
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Guard a request with a key; pass everything else on."""
+        if (
+            scope["type"] != "http"
+            or scope["method"] not in self._methods
+            or scope.get(_SCOPE_KEY) is not None
+        ):
+            return self.app(scope, receive, send)
+        name = self._name
+        values = [value for key, value in scope["headers"] if key == name]
+        if not values:
+            scope[_SCOPE_KEY] = ""
+            return self.app(scope, receive, send)
+        return self._guard(values, scope, receive, send)
+
+    async def _guard(self, values: list[bytes], scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            text = scope[_SCOPE_KEY] = parse_key(values)
+            body = await read_body(receive, self.max_request_bytes)
+            if body is None:
+                return  # the client left, and nothing has been done
+            attempt = Attempt(scope, text, await self._principal_of(scope), body)
+            state, answer = await self._reserve(attempt)
+            kept = _kept(answer) if state == "completed" else None
+        except AppException as exc:
+            response = known_problem(scope, exc)
+            assert response is not None  # noqa: S101 - every AppException has one
+            await response(scope, receive, send)
+            return
+        if kept is not None:
+            await _replay(kept, send)
+        elif state == "acquired":
+            await self._carry_out(attempt, scope, replaying(body, receive), send)
+        else:  # the store is down and requests are let through
+            await self.app(scope, replaying(body, receive), send)
+
+    async def _principal_of(self, scope: Scope) -> bytes:
+        if self._principal is None:
+            return credentials_of(scope, self._cookie_names)
+        found = self._principal(Request(scope))
+        found = await found if isinstance(found, Awaitable) else found
+        return b"" if found is None else b"principal:" + found.encode("utf-8", "surrogatepass")
+
+    async def _reserve(self, attempt: Attempt) -> tuple[ReservationState | None, bytes | None]:
+        """Ask until the key is ours, has an answer, or waiting is over; None without a store."""
+        deadline: float | None = None
+        poll = _FIRST_POLL_SECONDS
+        while True:
+            state, answer = await self._ask(attempt)
+            if state == "mismatch":
+                raise ValidationException(
+                    "This Idempotency-Key was used for a request with another body or query",
+                    code="IDEMPOTENCY_KEY_REUSED",
+                )
+            if state != "running":
+                return state, answer
+            now = asyncio.get_running_loop().time()
+            deadline = now + self.wait_seconds if deadline is None else deadline
+            if now >= deadline or self._waiting >= MAX_WAITING:
+                raise ConflictException(
+                    "A request with this Idempotency-Key is being carried out",
+                    code="IDEMPOTENCY_IN_PROGRESS",
+                    headers={"Retry-After": "1"},
+                    details={"retry_after_seconds": 1},
+                )
+            await self._wait(attempt.key, deadline - now, poll)
+            poll = min(poll * 2, _LAST_POLL_SECONDS)
+
+    async def _ask(self, attempt: Attempt) -> tuple[ReservationState | None, bytes | None]:
+        if self.health.may_ask():
+            try:
+                found = await self.store.reserve(
+                    attempt.key, attempt.fingerprint, attempt.owner, self.lease_seconds
+                )
+            except Exception as exc:
+                self.health.failed(exc)
+                # it may have been reserved all the same
+                self.later(lambda: self.store.release(attempt.key, attempt.owner))
+            else:
+                self.health.answered()
+                return found
+        if self.on_store_failure == "closed":
+            raise ServiceUnavailableException(retry_after_seconds=1)
+        return None, None
+
+    async def _wait(self, key: str, longest: float, poll: float) -> None:
+        """Until the request of ``key`` ends in this process; in another, for one poll."""
+        waiters = self._running.get(key)
+        self._waiting += 1
+        try:
+            if waiters is None:
+                await asyncio.sleep(min(poll, longest))
+                return
+            ended = asyncio.get_running_loop().create_future()
+            waiters.append(ended)
+            await asyncio.wait({ended}, timeout=longest)
+        finally:
+            self._waiting -= 1
+
+    async def _carry_out(
+        self, attempt: Attempt, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        # for a transaction that wants to record, or to fence, on whose behalf it runs
+        scope.setdefault("state", {})["idempotency"] = {
+            "key": attempt.key,
+            "fingerprint": attempt.fingerprint,
+            "owner": attempt.owner,
+        }
+        run = Run(self, attempt, send)
+        with self._announced(attempt.key):
+            run.start()
+            try:
+                await self.app(scope, receive, run.send)
+            finally:
+                if not run.settled:
+                    # in a task of its own: this one may be cancelled, and once more meanwhile
+                    await asyncio.shield(self.spawn(run.settle()))
+                run.stop()
+
+    @contextmanager
+    def _announced(self, key: str) -> Generator[None]:
+        waiters = self._running.setdefault(key, [])
+        try:
+            yield
+        finally:
+            if self._running.get(key) is waiters:
+                del self._running[key]
+            for ended in waiters:
+                if not ended.done():
+                    ended.set_result(None)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start ``work`` and hold on to it until it is done."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def later(self, call: Callable[[], Awaitable[object]]) -> None:
+        """Try ``call`` a few times from now on, as the store may come back."""
+        self.spawn(_try_later(call))
+
+
+async def _try_later(call: Callable[[], Awaitable[object]]) -> None:
+    for seconds in _TRIES_LATER_SECONDS:
+        await asyncio.sleep(seconds)
+        try:
+            await call()
+        except Exception as exc:
+            _log.debug("the idempotency store is still down (%s)", type(exc).__name__)
+        else:
+            return
+
+
+def _kept(answer: bytes | None) -> CachedResponse:
+    try:
+        if answer:
+            return CachedResponse.decode(answer)
+    except ValueError:
+        _log.exception("an answer in the idempotency store cannot be read")
+    raise ConflictException(
+        "The request with this Idempotency-Key was carried out, and its answer was not kept",
+        code="IDEMPOTENCY_ANSWER_NOT_KEPT",
+    )
+
+
+async def _replay(kept: CachedResponse, send: Send) -> None:
+    headers = [*kept.headers, REPLAYED_HEADER]
+    await send({"type": "http.response.start", "status": kept.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": kept.body, "more_body": False})
+
+
+def _check(**positive: float) -> None:
+    for name, value in positive.items():
+        if value <= 0:
+            raise ValueError(f"{name} must be more than 0, got {value}")
+
+
+def make_idempotency_key_dependency(
+    *, header_name: str = IDEMPOTENCY_HEADER
+) -> Callable[..., Coroutine[Any, Any, str]]:
+    """Build a dependency for routes that must not be called without an idempotency key.
+
+    It answers 400 ``IDEMPOTENCY_KEY_REQUIRED`` without one, shows the header as required in
+    OpenAPI, and gives the route the key.
+
+    Raises:
+        RuntimeError: in a request that no ``IdempotencyMiddleware`` guards: a key that is required
+            and does nothing would be a false promise.
+    """
+
+    async def check(request: Request) -> str:
+        found: str | None = request.scope.get(_SCOPE_KEY)
+        if found is None:
+            raise RuntimeError(
+                f"{request.method} asks for {header_name}, but no IdempotencyMiddleware guards it:"
+                " add the middleware, with this method among its methods"
+            )
+        if not found:
+            raise BadRequestException(
+                f"This operation needs the header {header_name}", code="IDEMPOTENCY_KEY_REQUIRED"
+            )
+        return found
+
+    async def idempotency_key(
+        # first, so that its 400 comes before the 422 of a missing header
+        key: Annotated[str, Depends(check)],
+        header: Annotated[
+            str,
+            Header(
+                alias=header_name,
+                max_length=2 * MAX_KEY_CHARACTERS + 2,  # every character escaped, and the quotes
+                description="Unique for each operation, the same for each try of it, such as a"
+                " UUID (draft-ietf-httpapi-idempotency-key-header).",
+            ),
+        ],
+    ) -> str:
+        return key
+
+    return idempotency_key
