@@ -5,6 +5,7 @@ As in ``bench_web``: an ASGI driver without a server, on the thread's CPU clock.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
