@@ -37,6 +37,7 @@ from tijolo.web.idempotency_answer import CachedResponse
 from tijolo.web.idempotency_memory import IdempotencyStoreFullError, MemoryIdempotencyStore
 from tijolo.web.idempotency_store import IdempotencyStore, ReservationState
 from tijolo.web.lifecycle import AppLifecycle
+from tijolo.web.limit_settings import IdempotencySettings, RateLimitSettings
 from tijolo.web.link_headers import build_pagination_link_header
 from tijolo.web.openapi import describe_problems
 from tijolo.web.problems import (
@@ -86,6 +87,7 @@ __all__ = [
     "ErrorBoundaryMiddleware",
     "HardenedStaticFiles",
     "IdempotencyMiddleware",
+    "IdempotencySettings",
     "IdempotencyStore",
     "IdempotencyStoreFullError",
     "LimitState",
@@ -97,6 +99,7 @@ __all__ = [
     "RateLimit",
     "RateLimitDecision",
     "RateLimitMiddleware",
+    "RateLimitSettings",
     "RateLimitStore",
     "RateLimiter",
     "RequestBodyTooLargeException",

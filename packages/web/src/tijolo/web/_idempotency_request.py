@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from hashlib import blake2b
 from random import getrandbits
 
 from starlette.requests import Request
@@ -21,6 +21,7 @@ KEY_INVALID = "IDEMPOTENCY_KEY_INVALID"
 # an sf-string (RFC 9651, section 3.3.3), or its characters bare, as many clients send them
 _QUOTED = re.compile(rb'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(rb"[!#-+\--\[\]-~]+")
+_PLAIN = re.compile(rb"[!#-+\--\[\]-~]{1,255}").fullmatch
 _ESCAPE = re.compile(rb"\\(.)")
 
 
@@ -31,6 +32,8 @@ def parse_key(values: Sequence[bytes]) -> str:
         BadRequestException: for several lines, no key, too long a key, or another character than
             printable ASCII.
     """
+    if len(values) == 1 and _PLAIN(values[0]):  # as nearly all are
+        return values[0].decode("ascii")
     if len(values) > 1:
         raise BadRequestException("Send one Idempotency-Key, not several", code=KEY_INVALID)
     value = values[0].strip(b" \t")
@@ -54,26 +57,56 @@ class Attempt:
     __slots__ = ("fingerprint", "key", "owner")
 
     def __init__(self, scope: Scope, text: str, principal: bytes, body: bytes) -> None:
-        self.key = _digest(
+        path = scope["path"].encode("utf-8", "surrogatepass")
+        query: bytes = scope.get("query_string", b"")
+        # the lengths keep two ways to cut the same bytes apart
+        same = b"%d:%b%d:%b%b %b" % (
+            len(principal),
             principal,
+            len(path),
+            path,
             scope["method"].encode("latin-1"),
-            scope["path"].encode("utf-8", "surrogatepass"),
             text.encode("ascii"),
         )
-        self.fingerprint = _digest(scope.get("query_string", b""), body)
+        self.key = blake2b(same, digest_size=32).hexdigest()
+        said = b"%d:%b%b" % (len(query), query, body)
+        self.fingerprint = blake2b(said, digest_size=32).hexdigest()
         # names an attempt and guards nothing, like a request's id
         self.owner = getrandbits(128).to_bytes(16).hex()
 
 
-def credentials_of(scope: Scope, cookie_names: frozenset[bytes]) -> bytes:
-    """The credentials of the request: ``Authorization``, and its cookies or those named."""
-    found: list[bytes] = []
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            found.append(name + value)
-        elif name == b"cookie":
-            found.append(name + (_named(value, cookie_names) if cookie_names else value))
-    return b"\0".join(found)
+class Credentials:
+    """The headers that say who calls, if nobody else does.
+
+    Args:
+        header_name: The header with the idempotency key.
+        cookie_names: The cookies that matter; none means all.
+    """
+
+    def __init__(self, header_name: bytes, cookie_names: frozenset[bytes]) -> None:
+        self._wanted = frozenset({header_name, b"authorization", b"cookie"})
+        self._cookie_names = cookie_names
+
+    def keys_and_credentials(self, scope: Scope) -> tuple[list[bytes], bytes]:
+        """The values of the key's header, and the credentials of the request, in one pass."""
+        wanted, keys, found = self._wanted, list[bytes](), b""
+        for pair in scope["headers"]:
+            name, value = pair
+            if name not in wanted:
+                continue
+            if name == b"authorization":
+                found += b"\0authorization:" + value
+            elif name == b"cookie":
+                found += b"\0cookie:" + self._of_the_caller(value)
+            else:
+                keys.append(value)
+        return keys, found
+
+    def _of_the_caller(self, cookies: bytes) -> bytes:
+        if not self._cookie_names:
+            return cookies
+        pairs = [pair.strip(b" \t") for pair in cookies.split(b";")]
+        return b";".join(sorted(p for p in pairs if p.partition(b"=")[0] in self._cookie_names))
 
 
 async def read_body(receive: Receive, max_bytes: int) -> bytes | None:
@@ -82,19 +115,18 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes | None:
     Raises:
         RequestBodyTooLargeException: for more than ``max_bytes``.
     """
-    body, more = b"", True
     chunks: list[bytes] = []
-    size = 0
+    size, more = 0, True
     while more:
         message = await receive()
         if message["type"] != "http.request":
             return None
-        body, more = message.get("body", b""), message.get("more_body", False)
-        size += len(body)
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        size += len(chunk)
         if size > max_bytes:
             raise RequestBodyTooLargeException(details={"max_bytes": max_bytes})
-        chunks.append(body)
-    return body if len(chunks) == 1 else b"".join(chunks)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def replaying(body: bytes, receive: Receive) -> Receive:
@@ -109,14 +141,3 @@ def replaying(body: bytes, receive: Receive) -> Receive:
         return message
 
     return receive_again
-
-
-def _named(cookies: bytes, names: frozenset[bytes]) -> bytes:
-    pairs = [pair.strip(b" \t") for pair in cookies.split(b";")]
-    return b";".join(sorted(pair for pair in pairs if pair.partition(b"=")[0] in names))
-
-
-def _digest(*parts: bytes) -> str:
-    """One digest of all parts; their lengths keep two ways to cut the same bytes apart."""
-    head = b"".join([b"%d:" % len(part) for part in parts])
-    return hashlib.sha256(head + b"".join(parts)).hexdigest()

@@ -32,13 +32,14 @@ class StoreHealth:
     ) -> None:
         self._log, self._what, self._consequence = log, what, consequence
         self._retry_seconds, self._clock = retry_seconds, clock
-        self._down_since: float | None = None
+        self.is_down = False
+        self._down_since = 0.0
         self._next_try = 0.0
         self._failures = 0
 
     def may_ask(self) -> bool:
         """Whether to ask the store now; True for one caller at a time while it is down."""
-        if self._down_since is None:
+        if not self.is_down:
             return True
         now = self._clock()
         if now < self._next_try:
@@ -51,17 +52,17 @@ class StoreHealth:
         now = self._clock()
         self._next_try = now + self._retry_seconds
         self._failures += 1
-        if self._down_since is None:
-            self._down_since = now
+        if not self.is_down:
+            self.is_down, self._down_since = True, now
             # the error's own text may hold the address with its password
             name = type(exc).__name__
             self._log.error("%s is down (%s): %s", self._what, name, self._consequence)
 
     def answered(self) -> None:
         """Take note that it answered."""
-        if self._down_since is not None:
+        if self.is_down:
+            self.is_down = False
             seconds = self._clock() - self._down_since
-            self._down_since = None
             failures, self._failures = self._failures, 0
             self._log.warning(
                 "%s is back after %.1f s and %d failed calls", self._what, seconds, failures

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header
@@ -22,8 +21,8 @@ from tijolo.core import (
 from tijolo.web._idempotency_request import (
     MAX_KEY_CHARACTERS,
     Attempt,
+    Credentials,
     PrincipalFunction,
-    credentials_of,
     parse_key,
     read_body,
     replaying,
@@ -32,7 +31,7 @@ from tijolo.web._idempotency_run import Run
 from tijolo.web._logging import with_request_id
 from tijolo.web._outage import StoreHealth
 from tijolo.web.handlers import known_problem
-from tijolo.web.idempotency_answer import CachedResponse
+from tijolo.web.idempotency_answer import decode_answer
 from tijolo.web.idempotency_store import IdempotencyStore, ReservationState
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -124,10 +123,13 @@ class IdempotencyMiddleware:
         safe = sorted(self._methods & {"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
         if safe:
             raise ValueError(f"{safe[0]} is a safe method and needs no idempotency key")
-        self._name = header_name.lower().encode("ascii")
         self._principal = principal
-        self._cookie_names = frozenset(name.encode("ascii") for name in cookie_names)
-        self._running: dict[str, list[asyncio.Future[None]]] = {}
+        self._credentials = Credentials(
+            header_name.lower().encode("ascii"),
+            frozenset(name.encode("ascii") for name in cookie_names),
+        )
+        self._running: dict[str, Run] = {}
+        self._ticking: asyncio.AbstractEventLoop | None = None
         self._waiting = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         consequence = (
@@ -147,21 +149,31 @@ class IdempotencyMiddleware:
             or scope.get(_SCOPE_KEY) is not None
         ):
             return self.app(scope, receive, send)
-        name = self._name
-        values = [value for key, value in scope["headers"] if key == name]
-        if not values:
+        keys, credentials = self._credentials.keys_and_credentials(scope)
+        if not keys:
             scope[_SCOPE_KEY] = ""
             return self.app(scope, receive, send)
-        return self._guard(values, scope, receive, send)
+        return self._guard(keys, credentials, scope, receive, send)
 
-    async def _guard(self, values: list[bytes], scope: Scope, receive: Receive, send: Send) -> None:
+    async def _guard(
+        self, keys: list[bytes], credentials: bytes, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         try:
-            text = scope[_SCOPE_KEY] = parse_key(values)
+            text = scope[_SCOPE_KEY] = parse_key(keys)
             body = await read_body(receive, self.max_request_bytes)
             if body is None:
                 return  # the client left, and nothing has been done
-            attempt = Attempt(scope, text, await self._principal_of(scope), body)
-            state, answer = await self._reserve(attempt)
+            if self._principal is not None:
+                credentials = await _name_of(self._principal, scope)
+            attempt = Attempt(scope, text, credentials, body)
+            state, answer = await self._ask(attempt)
+            if state == "running":
+                state, answer = await self._wait_for_answer(attempt)
+            if state == "mismatch":
+                raise ValidationException(
+                    "This Idempotency-Key was used for a request with another body or query",
+                    code="IDEMPOTENCY_KEY_REUSED",
+                )
             kept = _kept(answer) if state == "completed" else None
         except AppException as exc:
             response = known_problem(scope, exc)
@@ -169,106 +181,102 @@ class IdempotencyMiddleware:
             await response(scope, receive, send)
             return
         if kept is not None:
-            await _replay(kept, send)
+            status, headers, body = kept
+            headers.append(REPLAYED_HEADER)
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
         elif state == "acquired":
             await self._carry_out(attempt, scope, replaying(body, receive), send)
         else:  # the store is down and requests are let through
             await self.app(scope, replaying(body, receive), send)
 
-    async def _principal_of(self, scope: Scope) -> bytes:
-        if self._principal is None:
-            return credentials_of(scope, self._cookie_names)
-        found = self._principal(Request(scope))
-        found = await found if isinstance(found, Awaitable) else found
-        return b"" if found is None else b"principal:" + found.encode("utf-8", "surrogatepass")
-
-    async def _reserve(self, attempt: Attempt) -> tuple[ReservationState | None, bytes | None]:
-        """Ask until the key is ours, has an answer, or waiting is over; None without a store."""
-        deadline: float | None = None
-        poll = _FIRST_POLL_SECONDS
-        while True:
-            state, answer = await self._ask(attempt)
-            if state == "mismatch":
-                raise ValidationException(
-                    "This Idempotency-Key was used for a request with another body or query",
-                    code="IDEMPOTENCY_KEY_REUSED",
-                )
-            if state != "running":
-                return state, answer
-            now = asyncio.get_running_loop().time()
-            deadline = now + self.wait_seconds if deadline is None else deadline
-            if now >= deadline or self._waiting >= MAX_WAITING:
-                raise ConflictException(
-                    "A request with this Idempotency-Key is being carried out",
-                    code="IDEMPOTENCY_IN_PROGRESS",
-                    headers={"Retry-After": "1"},
-                    details={"retry_after_seconds": 1},
-                )
-            await self._wait(attempt.key, deadline - now, poll)
-            poll = min(poll * 2, _LAST_POLL_SECONDS)
-
     async def _ask(self, attempt: Attempt) -> tuple[ReservationState | None, bytes | None]:
-        if self.health.may_ask():
+        """What the store says; None if it is down and requests are let through."""
+        health = self.health
+        if not health.is_down or health.may_ask():
             try:
                 found = await self.store.reserve(
                     attempt.key, attempt.fingerprint, attempt.owner, self.lease_seconds
                 )
             except Exception as exc:
-                self.health.failed(exc)
+                health.failed(exc)
                 # it may have been reserved all the same
                 self.later(lambda: self.store.release(attempt.key, attempt.owner))
             else:
-                self.health.answered()
+                if health.is_down:
+                    health.answered()
                 return found
         if self.on_store_failure == "closed":
             raise ServiceUnavailableException(retry_after_seconds=1)
         return None, None
 
+    async def _wait_for_answer(
+        self, attempt: Attempt
+    ) -> tuple[ReservationState | None, bytes | None]:
+        """Ask again until the key has an answer or is free; each time somebody may be first."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self.wait_seconds
+        poll = _FIRST_POLL_SECONDS
+        while (left := deadline - clock()) > 0 and self._waiting < MAX_WAITING:
+            await self._wait(attempt.key, left, poll)
+            poll = min(poll * 2, _LAST_POLL_SECONDS)
+            found = await self._ask(attempt)
+            if found[0] != "running":
+                return found
+        raise ConflictException(
+            "A request with this Idempotency-Key is being carried out",
+            code="IDEMPOTENCY_IN_PROGRESS",
+            headers={"Retry-After": "1"},
+            details={"retry_after_seconds": 1},
+        )
+
     async def _wait(self, key: str, longest: float, poll: float) -> None:
         """Until the request of ``key`` ends in this process; in another, for one poll."""
-        waiters = self._running.get(key)
+        run = self._running.get(key)
         self._waiting += 1
         try:
-            if waiters is None:
+            if run is None:
                 await asyncio.sleep(min(poll, longest))
-                return
-            ended = asyncio.get_running_loop().create_future()
-            waiters.append(ended)
-            await asyncio.wait({ended}, timeout=longest)
+            else:
+                await asyncio.wait({run.end()}, timeout=longest)
         finally:
             self._waiting -= 1
 
     async def _carry_out(
         self, attempt: Attempt, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        key = attempt.key
         # for a transaction that wants to record, or to fence, on whose behalf it runs
         scope.setdefault("state", {})["idempotency"] = {
-            "key": attempt.key,
+            "key": key,
             "fingerprint": attempt.fingerprint,
             "owner": attempt.owner,
         }
-        run = Run(self, attempt, send)
-        with self._announced(attempt.key):
-            run.start()
-            try:
-                await self.app(scope, receive, run.send)
-            finally:
-                if not run.settled:
-                    # in a task of its own: this one may be cancelled, and once more meanwhile
-                    await asyncio.shield(self.spawn(run.settle()))
-                run.stop()
-
-    @contextmanager
-    def _announced(self, key: str) -> Generator[None]:
-        waiters = self._running.setdefault(key, [])
+        run = self._running[key] = Run(self, attempt, send)
+        self._tick_from_now_on()
         try:
-            yield
+            await self.app(scope, receive, run.send)
         finally:
-            if self._running.get(key) is waiters:
+            if not run.settled:
+                # in a task of its own: this one may be cancelled, and once more meanwhile
+                await asyncio.shield(self.spawn(run.settle()))
+            if self._running.get(key) is run:
                 del self._running[key]
-            for ended in waiters:
-                if not ended.done():
-                    ended.set_result(None)
+            run.wake()
+
+    def _tick_from_now_on(self) -> None:
+        """Renew the leases of what runs, three times in the life of one, until nothing runs."""
+        loop = asyncio.get_running_loop()
+        if self._ticking is not loop:
+            self._ticking = loop
+            loop.call_later(self.lease_seconds / 3, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = None
+        for run in self._running.values():
+            self.spawn(run.renew())
+        if self._running:
+            self._tick_from_now_on()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start ``work`` and hold on to it until it is done."""
@@ -282,6 +290,12 @@ class IdempotencyMiddleware:
         self.spawn(_try_later(call))
 
 
+async def _name_of(principal: PrincipalFunction, scope: Scope) -> bytes:
+    found = principal(Request(scope))
+    found = await found if isinstance(found, Awaitable) else found
+    return b"" if found is None else b"principal:" + found.encode("utf-8", "surrogatepass")
+
+
 async def _try_later(call: Callable[[], Awaitable[object]]) -> None:
     for seconds in _TRIES_LATER_SECONDS:
         await asyncio.sleep(seconds)
@@ -293,22 +307,16 @@ async def _try_later(call: Callable[[], Awaitable[object]]) -> None:
             return
 
 
-def _kept(answer: bytes | None) -> CachedResponse:
+def _kept(answer: bytes | None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     try:
         if answer:
-            return CachedResponse.decode(answer)
+            return decode_answer(answer)
     except ValueError:
         _log.exception("an answer in the idempotency store cannot be read")
     raise ConflictException(
         "The request with this Idempotency-Key was carried out, and its answer was not kept",
         code="IDEMPOTENCY_ANSWER_NOT_KEPT",
     )
-
-
-async def _replay(kept: CachedResponse, send: Send) -> None:
-    headers = [*kept.headers, REPLAYED_HEADER]
-    await send({"type": "http.response.start", "status": kept.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": kept.body, "more_body": False})
 
 
 def _check(**positive: float) -> None:

@@ -35,12 +35,7 @@ class CachedResponse:
         Raises:
             ValueError: for a header that HTTP could not carry either.
         """
-        lines = [name + b":" + value for name, value in self.headers]
-        for (name, _), line in zip(self.headers, lines, strict=True):
-            if b"\n" in line or b":" in name:
-                raise ValueError(f"response header {name!r} cannot be kept")
-        head = b"\n".join([b"%b %d" % (_VERSION, self.status_code), *lines])
-        return head + b"\n\n" + self.body
+        return encode_answer(self.status_code, self.headers, self.body)
 
     @classmethod
     def decode(cls, stored: bytes) -> CachedResponse:
@@ -49,13 +44,28 @@ class CachedResponse:
         Raises:
             ValueError: for bytes that it did not make.
         """
-        head, found, body = stored.partition(b"\n\n")
-        first, *lines = head.split(b"\n")
-        version, _, status = first.partition(b" ")
-        if version != _VERSION or not found:
-            raise ValueError("not an answer of this version")
-        headers: list[tuple[bytes, bytes]] = []
-        for line in lines:
-            name, _, value = line.partition(b":")
-            headers.append((name, value))
-        return cls(int(status), headers, body)
+        return cls(*decode_answer(stored))
+
+
+def encode_answer(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes:
+    """See :meth:`CachedResponse.encode`."""
+    lines = [b"%b %d" % (_VERSION, status)]
+    lines += [name + b":" + value for name, value in headers]
+    head = b"\n".join(lines)
+    if head.count(b"\n") != len(headers) or b":" in b"".join([name for name, _ in headers]):
+        raise ValueError("a response header holds what ends it, and cannot be kept")
+    return b"%b\n\n%b" % (head, body)
+
+
+def decode_answer(stored: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """See :meth:`CachedResponse.decode`."""
+    head, found, body = stored.partition(b"\n\n")
+    lines = head.split(b"\n")
+    version, _, status = lines[0].partition(b" ")
+    if version != _VERSION or not found:
+        raise ValueError("not an answer of this version")
+    headers: list[tuple[bytes, bytes]] = []
+    for line in lines[1:]:
+        end = line.index(b":")
+        headers.append((line[:end], line[end + 1 :]))
+    return int(status), headers, body
