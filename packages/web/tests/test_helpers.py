@@ -435,7 +435,7 @@ def test_the_public_names_are_these():
 def test_the_readme_names_every_setting():
     page = Path(__file__).parents[1] / "README.md"
     readme = page.read_text() if page.exists() else metadata("tijolo-web")["Description"]
-    named = set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE))
+    named = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", readme, re.MULTILINE))
     kinds = (
         WebSettings,
         CORSSettings,

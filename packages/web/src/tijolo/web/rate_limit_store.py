@@ -115,8 +115,7 @@ class MemoryRateLimitStore:
 
     def reserve_now(self, key: str, limits: Limits, cost: int = 1) -> Reservation:
         """:meth:`reserve`, without a coroutine."""
-        if cost != 1:
-            check_units(cost)
+        check_units(cost)
         now = int(self._clock() * 1_000_000)
         found = self._used.get(key)
         stored: tuple[tuple[int, ...], ...] = ((),) * len(limits)

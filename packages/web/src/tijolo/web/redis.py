@@ -24,7 +24,7 @@ except ImportError as exc:  # pragma: no cover - the isolated environment of the
     raise MissingExtraError("tijolo-web", "redis", "redis") from exc
 
 DEFAULT_TIMEOUT_SECONDS = 0.5
-MAX_CONNECTIONS = 64
+MAX_CONCURRENT_CALLS = 32
 
 _SPEND = """
 local clock = redis.call('TIME')
@@ -177,21 +177,33 @@ class _Script:
         self._text = text
         self._digest = hashlib.sha1(text.encode("ascii"), usedforsecurity=False).hexdigest()
 
-    async def run(
-        self, client: Redis, timeout_seconds: float, key: str, *arguments: str | int | float | bytes
-    ) -> Any:
-        async with asyncio.timeout(timeout_seconds):
-            try:
-                return await cast("Any", client.evalsha(self._digest, 1, key, *arguments))  # pyright: ignore[reportArgumentType]
-            except NoScriptError:
-                return await cast("Any", client.eval(self._text, 1, key, *arguments))  # pyright: ignore[reportArgumentType]
+    async def run(self, client: Any, key: str, *arguments: str | int | bytes) -> Any:
+        try:
+            return await client.evalsha(self._digest, 1, key, *arguments)
+        except NoScriptError:
+            return await client.eval(self._text, 1, key, *arguments)
 
 
 _spend, _give_back = _Script(_SPEND), _Script(_GIVE_BACK)
 _reserve, _renew, _complete, _release = map(_Script, (_RESERVE, _RENEW, _COMPLETE, _RELEASE))
 
 
-class RedisRateLimitStore:
+class _Scripts:
+    """A client, and the bounds within which its scripts run."""
+
+    def __init__(self, client: Redis, prefix: str, timeout_seconds: float) -> None:
+        if timeout_seconds <= 0:
+            raise ValueError(f"timeout_seconds must be more than 0, got {timeout_seconds}")
+        self.client, self.prefix, self._timeout = client, prefix, timeout_seconds
+        # a pool raises where it has no connection left, which is no outage
+        self._turns = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
+
+    async def _run(self, script: _Script, key: str, *arguments: str | int | bytes) -> Any:
+        async with asyncio.timeout(self._timeout), self._turns:
+            return await script.run(self.client, self.prefix + key, *arguments)
+
+
+class RedisRateLimitStore(_Scripts):
     """The rate limit store of several processes: one hash for each key, with a time to live.
 
     Args:
@@ -207,15 +219,12 @@ class RedisRateLimitStore:
         prefix: str = "ratelimit:",
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
-        self.client, self.prefix = client, prefix
-        self._timeout = _checked_timeout(timeout_seconds)
+        super().__init__(client, prefix, timeout_seconds)
 
     async def reserve(self, key: str, limits: Limits, cost: int = 1) -> Reservation:
         """See :class:`~tijolo.web.RateLimitStore`."""
         check_units(cost)
-        told = await _spend.run(
-            self.client, self._timeout, self.prefix + key, cost, *_arguments(limits)
-        )
+        told = await self._run(_spend, key, cost, *_arguments(limits))
         numbers = [int(number) for number in told]
         states = [
             LimitState(limit, *numbers[i * 3 + 1 : i * 3 + 4]) for i, limit in enumerate(limits)
@@ -225,17 +234,15 @@ class RedisRateLimitStore:
     async def refund(self, key: str, limits: Limits, cost: int = 1) -> None:
         """See :class:`~tijolo.web.RateLimitStore`."""
         check_units(cost)
-        await _give_back.run(
-            self.client, self._timeout, self.prefix + key, cost, *_arguments(limits)
-        )
+        await self._run(_give_back, key, cost, *_arguments(limits))
 
     async def reset(self, key: str) -> None:
         """See :class:`~tijolo.web.RateLimitStore`."""
-        async with asyncio.timeout(self._timeout):
+        async with asyncio.timeout(self._timeout), self._turns:
             await self.client.delete(self.prefix + key)
 
 
-class RedisIdempotencyStore:
+class RedisIdempotencyStore(_Scripts):
     """The idempotency store of several processes: one hash for each key, with a time to live.
 
     A server that evicts keys under memory pressure (``maxmemory-policy`` other than
@@ -260,8 +267,7 @@ class RedisIdempotencyStore:
     ) -> None:
         if cast("Any", client).get_encoder().decode_responses:
             raise ValueError("answers are bytes: give a client without decode_responses=True")
-        self.client, self.prefix = client, prefix
-        self._timeout = _checked_timeout(timeout_seconds)
+        super().__init__(client, prefix, timeout_seconds)
 
     async def reserve(
         self, key: str, fingerprint: str, owner: str, lease_seconds: float
@@ -286,9 +292,6 @@ class RedisIdempotencyStore:
         """See :class:`~tijolo.web.IdempotencyStore`."""
         return bool(await self._run(_release, key, owner))
 
-    async def _run(self, script: _Script, key: str, *arguments: str | int | bytes) -> Any:
-        return await script.run(self.client, self._timeout, self.prefix + key, *arguments)
-
 
 def redis_client(url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Redis:
     """Make a client as these stores want it: bounded in connections and time, no retries.
@@ -301,7 +304,7 @@ def redis_client(url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) 
     """
     pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
         url,
-        max_connections=MAX_CONNECTIONS,
+        max_connections=MAX_CONCURRENT_CALLS,
         timeout=timeout_seconds,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
@@ -321,9 +324,3 @@ def _arguments(limits: Limits) -> list[str | int]:
 
 def _milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000))
-
-
-def _checked_timeout(seconds: float) -> float:
-    if seconds <= 0:
-        raise ValueError(f"timeout_seconds must be more than 0, got {seconds}")
-    return seconds
