@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import Depends, Header
 from starlette.requests import Request
@@ -351,19 +351,16 @@ def make_idempotency_key_dependency(
             )
         return found
 
-    async def idempotency_key(
-        # first, so that its 400 comes before the 422 of a missing header
-        key: Annotated[str, Depends(check)],
-        header: Annotated[
-            str,
-            Header(
-                alias=header_name,
-                max_length=2 * MAX_KEY_CHARACTERS + 2,  # every character escaped, and the quotes
-                description="Unique for each operation, the same for each try of it, such as a"
-                " UUID (draft-ietf-httpapi-idempotency-key-header).",
-            ),
-        ],
-    ) -> str:
+    # first, so that its 400 comes before the 422 of a missing header
+    checked = Depends(check)
+    sent = Header(
+        alias=header_name,
+        max_length=2 * MAX_KEY_CHARACTERS + 2,  # every character escaped, and the quotes
+        description="Unique for each operation, the same for each try of it, such as a UUID"
+        " (draft-ietf-httpapi-idempotency-key-header).",
+    )
+
+    async def idempotency_key(key: str = checked, header: str = sent) -> str:
         return key
 
     return idempotency_key

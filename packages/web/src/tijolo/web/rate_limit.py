@@ -74,7 +74,10 @@ class RateLimitMiddleware:
                 on_store_failure=on_store_failure,
                 trusted_ip_header=trusted_ip_header,
             )
-        elif key_func or trusted_ip_header or exempt_paths or limits or store or cost != 1:
+        elif cost != 1 or any(
+            option is not None
+            for option in (key_func, trusted_ip_header, store, limits, *exempt_paths)
+        ):
             raise TypeError("limiter has its own limits, store, key, cost and exempt paths")
         self.limiter = limiter
         self._allow_now = limiter.allow_now
