@@ -73,7 +73,7 @@ class RateLimitDecision:
 
     @property
     def raw_headers(self) -> RawHeaders:
-        """``RateLimit`` and ``RateLimit-Policy`` (draft-ietf-httpapi-ratelimit-headers-10)."""
+        """``RateLimit`` and ``RateLimit-Policy`` (draft-ietf-httpapi-ratelimit-headers-11)."""
         states = self.states
         value = _item(states[0]) if len(states) == 1 else ", ".join(map(_item, states))
         return [(b"ratelimit", value.encode("ascii")), self._policy]
