@@ -18,6 +18,7 @@ ARROWS = {
     "cache": {"core"},
     "http": {"core"},
     "email": {"core"},
+    "auth": {"core", "web"},
 }
 
 
@@ -139,8 +140,8 @@ def test_changed_names_the_package_and_those_that_depend_on_it(scratch):
     assert changed() == []
     scratch.append("packages/observability/README.md", "\n")
     assert changed("--direct") == ["observability"]
-    assert changed() == ["observability", "web"]
+    assert changed() == ["auth", "observability", "web"]
     scratch.append("docs/compatibility.md", "\n")
-    assert changed() == ["observability", "web"]
+    assert changed() == ["auth", "observability", "web"]
     scratch.write("tools/new.py", "")
     assert changed() == sorted(ARROWS)
