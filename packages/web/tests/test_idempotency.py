@@ -133,7 +133,7 @@ async def test_a_duplicate_that_waited_long_enough_is_told_to_come_back(post):
     assert refused.status == 409
     assert refused.headers["retry-after"] == "1"
     assert refused.headers["content-type"] == "application/problem+json"
-    assert refused.json()["code"] == "IDEMPOTENCY_IN_PROGRESS"
+    assert refused.json()["code"] == "IDEMPOTENCY_KEY_RUNNING"
     orders.gate.set()
     assert (await first).status == 201
     assert (await post(orders.app)).headers["idempotency-replayed"] == "true"

@@ -225,7 +225,7 @@ class IdempotencyMiddleware:
                 return found
         raise ConflictException(
             "A request with this Idempotency-Key is being carried out",
-            code="IDEMPOTENCY_IN_PROGRESS",
+            code="IDEMPOTENCY_KEY_RUNNING",
             headers={"Retry-After": "1"},
             details={"retry_after_seconds": 1},
         )
