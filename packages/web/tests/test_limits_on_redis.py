@@ -67,8 +67,13 @@ async def test_a_server_that_is_killed_and_started_again_under_load(own_redis, r
         own_redis.kill()
         assert await statuses(client, 20) == [200] * 5 + [429] * 15  # this process alone
         own_redis.start()
-        await asyncio.sleep(0.15)
-        await client.get("/")  # the one that tries
+
+        async def is_back():
+            await client.get("/")
+            return any("is back after" in record.getMessage() for record in records)
+
+        await until(is_back)
+        # the server came back empty, and one request found that out
         assert (await client.get("/")).headers["ratelimit"].startswith('"5/hour";r=3;')
     told = [r.getMessage() for r in records if r.name == "tijolo.web.rate_limit"]
     assert ["is down (" in text for text in told] == [True, False]
