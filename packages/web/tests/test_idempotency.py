@@ -8,6 +8,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.middleware import Middleware
 from starlette.responses import FileResponse, StreamingResponse
 
 from tijolo.core import BaseAppSettings, ConflictException, Environment
@@ -445,6 +446,22 @@ async def test_a_client_that_left_before_its_answer_finds_it_when_it_comes_back(
     assert orders.runs == 1
 
 
+async def test_an_answer_is_in_the_store_before_its_last_part_is_sent(post):
+    orders = Orders()
+    held = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(message):
+        held.append((message["type"], len(orders.store._completed)))
+
+    headers = [(b"idempotency-key", b"k1")]
+    scope = {"type": "http", "method": "POST", "path": "/orders", "headers": headers}
+    await orders.app(scope, receive, send)
+    assert held == [("http.response.start", 0), ("http.response.body", 1)]
+
+
 # --- streams, long answers, files
 
 
@@ -552,7 +569,7 @@ async def test_the_lease_is_renewed_while_the_application_runs(post, idempotency
     orders.gate.clear()
     first = asyncio.create_task(post(orders.app))
     await asyncio.sleep(0.2)  # three leases
-    assert (await post(orders.app)).status == 409
+    assert (await asyncio.wait_for(post(orders.app), 2)).status == 409
     orders.gate.set()
     assert (await first).status == 201
     assert orders.runs == 1
@@ -763,29 +780,31 @@ async def test_a_store_given_to_create_app_switches_keys_on():
     assert len(store) == 1
 
 
+class Marks:
+    """A layer that the service adds."""
+
+    def __init__(self, app, name):
+        self.app, self.name = app, name
+
+    async def __call__(self, scope, receive, send):
+        async def marking(message):
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-layer", self.name)]
+            await send(message)
+
+        await self.app(scope, receive, marking)
+
+
 async def test_the_guard_is_inside_what_the_service_adds():
-    app = shop()
-
-    class SetsUser:
-        def __init__(self, app):
-            self.app = app
-
-        async def __call__(self, scope, receive, send):
-            async def marking(message):
-                if message["type"] == "http.response.start":
-                    message["headers"] = [*message["headers"], (b"x-outer", b"1")]
-                await send(message)
-
-            await self.app(scope, receive, marking)
-
-    app.add_middleware(SetsUser)
+    app = shop(middleware=[Middleware(Marks, b"inner")])
+    app.add_middleware(Marks, b"outer")
     async with client_of(app) as client:
         found = []
         for _ in range(2):
             client.cookies.clear()
             answer = await client.post("/orders", json={}, headers={KEY: "k"})
-            found.append(answer.headers.get_list("x-outer"))
-    assert found == [["1"], ["1"]]  # added to the replay, not replayed as well
+            found.append(answer.headers.get_list("x-layer"))
+    assert found == [["inner", "outer"]] * 2  # added to the replay, not replayed as well
     assert app.state.runs == 1
 
 
