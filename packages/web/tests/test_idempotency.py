@@ -783,10 +783,12 @@ async def test_a_store_given_to_create_app_switches_keys_on():
 class Marks:
     """A layer that the service adds."""
 
-    def __init__(self, app, name):
-        self.app, self.name = app, name
+    def __init__(self, app, name, calls):
+        self.app, self.name, self.calls = app, name, calls
 
     async def __call__(self, scope, receive, send):
+        self.calls.append(self.name)
+
         async def marking(message):
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-layer", self.name)]
@@ -796,8 +798,9 @@ class Marks:
 
 
 async def test_the_guard_is_inside_what_the_service_adds():
-    app = shop(middleware=[Middleware(Marks, b"inner")])
-    app.add_middleware(Marks, b"outer")
+    calls = []
+    app = shop(middleware=[Middleware(Marks, b"inner", calls)])
+    app.add_middleware(Marks, b"outer", calls)
     async with client_of(app) as client:
         found = []
         for _ in range(2):
@@ -805,6 +808,7 @@ async def test_the_guard_is_inside_what_the_service_adds():
             answer = await client.post("/orders", json={}, headers={KEY: "k"})
             found.append(answer.headers.get_list("x-layer"))
     assert found == [["inner", "outer"]] * 2  # added to the replay, not replayed as well
+    assert calls == [b"outer", b"inner"] * 2
     assert app.state.runs == 1
 
 
