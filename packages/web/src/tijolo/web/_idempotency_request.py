@@ -109,29 +109,38 @@ class Credentials:
         return b";".join(sorted(p for p in pairs if p.partition(b"=")[0] in self._cookie_names))
 
 
-async def read_body(receive: Receive, max_bytes: int) -> bytes | None:
-    """The whole body; None if the client left before its end.
+async def read_body(receive: Receive, max_bytes: int) -> Message | None:
+    """The whole body as one message; None if the client left before its end.
 
     Raises:
         RequestBodyTooLargeException: for more than ``max_bytes``.
     """
+    message = await receive()
+    if message.get("more_body", False):
+        message = await _joined(message, receive, max_bytes)
+    if message["type"] != "http.request":
+        return None
+    if len(message.get("body", b"")) > max_bytes:
+        raise RequestBodyTooLargeException(details={"max_bytes": max_bytes})
+    return message
+
+
+async def _joined(message: Message, receive: Receive, max_bytes: int) -> Message:
     chunks: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        chunk, more = message.get("body", b""), message.get("more_body", False)
+    size = 0
+    while message["type"] == "http.request":
+        chunk = message.get("body", b"")
         size += len(chunk)
-        if size > max_bytes:
-            raise RequestBodyTooLargeException(details={"max_bytes": max_bytes})
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if size > max_bytes or not message.get("more_body", False):
+            return {"type": "http.request", "body": b"".join(chunks), "more_body": False}
+        message = await receive()
+    return message
 
 
-def replaying(body: bytes, receive: Receive) -> Receive:
+def replaying(body: Message, receive: Receive) -> Receive:
     """A ``receive`` that gives ``body`` again, then what the server says."""
-    first: Message | None = {"type": "http.request", "body": body, "more_body": False}
+    first: Message | None = body
 
     async def receive_again() -> Message:
         nonlocal first

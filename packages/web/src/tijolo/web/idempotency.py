@@ -160,12 +160,12 @@ class IdempotencyMiddleware:
     ) -> None:
         try:
             text = scope[_SCOPE_KEY] = parse_key(keys)
-            body = await read_body(receive, self.max_request_bytes)
-            if body is None:
+            request = await read_body(receive, self.max_request_bytes)
+            if request is None:
                 return  # the client left, and nothing has been done
             if self._principal is not None:
                 credentials = await _name_of(self._principal, scope)
-            attempt = Attempt(scope, text, credentials, body)
+            attempt = Attempt(scope, text, credentials, request.get("body", b""))
             state, answer = await self._ask(attempt)
             if state == "running":
                 state, answer = await self._wait_for_answer(attempt)
@@ -186,9 +186,9 @@ class IdempotencyMiddleware:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body, "more_body": False})
         elif state == "acquired":
-            await self._carry_out(attempt, scope, replaying(body, receive), send)
+            await self._carry_out(attempt, scope, replaying(request, receive), send)
         else:  # the store is down and requests are let through
-            await self.app(scope, replaying(body, receive), send)
+            await self.app(scope, replaying(request, receive), send)
 
     async def _ask(self, attempt: Attempt) -> tuple[ReservationState | None, bytes | None]:
         """What the store says; None if it is down and requests are let through."""
