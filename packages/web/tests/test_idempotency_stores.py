@@ -118,6 +118,7 @@ async def test_every_record_in_redis_ends_by_itself(redis_connection):
 
 @pytest.mark.redis
 async def test_a_client_that_decodes_is_refused(redis_url):
+    pytest.importorskip("redis")
     redis = pytest.importorskip("tijolo.web.redis")
     client = redis.Redis.from_url(redis_url, decode_responses=True)
     with pytest.raises(ValueError, match="decode_responses"):

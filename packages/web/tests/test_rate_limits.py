@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import subprocess
+import sys
 import tracemalloc
 
 import pytest
@@ -326,6 +328,23 @@ def test_the_short_way_decides_what_the_long_way_decides(steps):
 
 
 # --- the store in Redis
+
+
+def test_redis_is_imported_by_its_own_module_alone():
+    program = """
+import sys
+import tijolo.web
+assert "redis" not in sys.modules, "imported without being asked for"
+sys.modules["redis"] = sys.modules["redis.asyncio"] = None
+try:
+    import tijolo.web.redis
+except ImportError as exc:
+    print(type(exc).__name__, exc)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "MissingExtraError" in done.stdout
+    assert 'pip install "tijolo-web[redis]"' in done.stdout
 
 
 @pytest.mark.redis
