@@ -290,6 +290,13 @@ async def test_a_cost_may_depend_on_the_request(exchange, clock):
         await ask(-5)
 
 
+@pytest.mark.parametrize("options", [{}, {"key_func": lambda connection: connection.url.path}])
+async def test_the_handshake_of_a_websocket_can_be_decided_too(clock, scope_of, options):
+    limiter = at(clock, limits="1/hour", **options)
+    scope = scope_of("/ws", type="websocket", scheme="ws")
+    assert [(await limiter.check(scope)).allowed for _ in range(2)] == [True, False]
+
+
 # --- routes
 
 

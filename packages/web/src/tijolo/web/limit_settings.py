@@ -30,7 +30,7 @@ class RateLimitSettings(BaseSettings):
     RATE_LIMIT_TRUSTED_IP_HEADER: str = ""
     """Header in which a trusted proxy tells the client's address, such as ``CF-Connecting-IP``."""
     RATE_LIMIT_MAX_KEYS: int = Field(default=100_000, ge=1)
-    """Clients that the memory of one process holds, about 300 bytes each."""
+    """Clients that the memory of one process holds, about 350 bytes each."""
     RATE_LIMIT_REDIS_URL: SecretStr | None = None
     """One count for all processes; extra ``redis``."""
     RATE_LIMIT_ON_STORE_FAILURE: Literal["local", "open", "closed"] = "local"

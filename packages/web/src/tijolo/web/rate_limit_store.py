@@ -57,7 +57,7 @@ class RateLimitStore(Protocol):
 class MemoryRateLimitStore:
     """The store of one process: nothing to install, nothing to wait for, nothing shared.
 
-    It holds ``max_keys`` keys at most, about 300 bytes each. For a new key beyond them one goes
+    It holds ``max_keys`` keys at most, about 350 bytes each. For a new key beyond them one goes
     that is free again; else one that still has units left, the longest unused first; one that is
     blocked only when nothing but blocked keys is found among the eight longest unused. So a
     blocked caller is not forgotten because others came.

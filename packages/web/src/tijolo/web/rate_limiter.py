@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import Literal, cast
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
 from tijolo.core import ServiceUnavailableException, TooManyRequestsException
@@ -234,7 +234,10 @@ class RateLimiter:
             return self.check_now(scope)
         if self.exempt_paths and path_below_root(scope) in self.exempt_paths:
             return None
-        return await self.check_request(Request(scope))
+        if scope["type"] == "http":
+            return await self.check_request(Request(scope))
+        # a WebSocket's handshake has all that a key or a cost can be made of
+        return await self.check_request(cast("Request", HTTPConnection(scope)))
 
     async def check_request(
         self, request: Request, *, part: str = "", cost: int | None = None
