@@ -104,7 +104,7 @@ def test_a_dependency_that_is_not_stated_is_taken_out_and_extras_of_siblings_sta
         (f"{DB}/_version.py", "0.1.0", "0.1.0.dev0", "'0.1.0.dev0' is not a plain X.Y.Z"),
         (f"{DB}/__init__.py", "_enforce(_COMPAT", "print(_COMPAT", "db/__init__.py must begin"),
         (STATED, '">=0.1,<1"', '"~=0.1"', "only >=, < and != are understood"),
-        (STATED, "requires = { core", "requires = { auth", "requires auth '>=0.1,<1': there is no"),
+        (STATED, "requires = { core", "requires = { none", "requires none '>=0.1,<1': there is no"),
         (STATED, "supports = { web", "requires = { web", "depend on each other in a circle"),
         (STATED, "standalone = true", "standalone = true\nrequires = {core='>=0'}", "stands alone"),
         ("packages/db/LICENSE", "MIT", "BSD", "packages/db/LICENSE differs"),
@@ -123,8 +123,8 @@ def test_what_is_wrong_is_named(scratch, path, old, new, message):
 
 
 def test_packages_and_statements_must_name_the_same(scratch):
-    scratch.append(STATED, "\n[packages.auth]\n")
-    assert "do not name the same: auth" in check(scratch)[1]
+    scratch.append(STATED, "\n[packages.nothing]\n")
+    assert "do not name the same: nothing" in check(scratch)[1]
 
 
 def test_the_readme_follows_the_versions(scratch):
