@@ -6,6 +6,7 @@ from tijolo.web._version import __version__
 
 _enforce(_COMPAT, __version__)
 
+from tijolo.web._idempotency_request import IDEMPOTENCY_HEADER
 from tijolo.web.application import create_app
 from tijolo.web.body_limit import BodySizeLimitMiddleware, RequestBodyTooLargeException
 from tijolo.web.client_ip import (
@@ -27,13 +28,9 @@ from tijolo.web.handlers import (
     register_exception_handlers,
     validation_exception_handler,
 )
-from tijolo.web.idempotency import (
-    IDEMPOTENCY_HEADER,
-    IdempotencyMiddleware,
-    is_final_status,
-    make_idempotency_key_dependency,
-)
+from tijolo.web.idempotency import IdempotencyMiddleware, is_final_status
 from tijolo.web.idempotency_answer import CachedResponse
+from tijolo.web.idempotency_key import make_idempotency_key_dependency
 from tijolo.web.idempotency_memory import IdempotencyStoreFullError, MemoryIdempotencyStore
 from tijolo.web.idempotency_store import IdempotencyStore, ReservationState
 from tijolo.web.lifecycle import AppLifecycle

@@ -15,6 +15,10 @@ from tijolo.web.body_limit import RequestBodyTooLargeException
 
 PrincipalFunction = Callable[[Request], str | None] | Callable[[Request], Awaitable[str | None]]
 
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+SCOPE_KEY = "tijolo.idempotency_key"
+"""Where a request's scope holds its key; empty without one, absent where nothing guards it."""
+
 MAX_KEY_CHARACTERS = 255
 KEY_INVALID = "IDEMPOTENCY_KEY_INVALID"
 

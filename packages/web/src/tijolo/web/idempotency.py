@@ -7,19 +7,18 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Literal
 
-from fastapi import Depends, Header
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tijolo.core import (
     AppException,
-    BadRequestException,
     ConflictException,
     ServiceUnavailableException,
     ValidationException,
 )
 from tijolo.web._idempotency_request import (
-    MAX_KEY_CHARACTERS,
+    IDEMPOTENCY_HEADER,
+    SCOPE_KEY,
     Attempt,
     Credentials,
     PrincipalFunction,
@@ -34,7 +33,6 @@ from tijolo.web.handlers import known_problem
 from tijolo.web.idempotency_answer import decode_answer
 from tijolo.web.idempotency_store import IdempotencyStore, ReservationState
 
-IDEMPOTENCY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = (b"idempotency-replayed", b"true")
 UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 NOT_FINAL_STATUSES = frozenset({401, 407, 408, 409, 421, 423, 424, 425, 429})
@@ -42,7 +40,6 @@ NOT_FINAL_STATUSES = frozenset({401, 407, 408, 409, 421, 423, 424, 425, 429})
 MAX_WAITING = 1_000
 _FIRST_POLL_SECONDS, _LAST_POLL_SECONDS = 0.025, 0.5
 _TRIES_LATER_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-_SCOPE_KEY = "tijolo.idempotency_key"
 _log = with_request_id(logging.getLogger("tijolo.web.idempotency"))
 
 
@@ -146,12 +143,12 @@ class IdempotencyMiddleware:
         if (
             scope["type"] != "http"
             or scope["method"] not in self._methods
-            or scope.get(_SCOPE_KEY) is not None
+            or scope.get(SCOPE_KEY) is not None
         ):
             return self.app(scope, receive, send)
         keys, credentials = self._credentials.keys_and_credentials(scope)
         if not keys:
-            scope[_SCOPE_KEY] = ""
+            scope[SCOPE_KEY] = ""
             return self.app(scope, receive, send)
         return self._guard(keys, credentials, scope, receive, send)
 
@@ -159,7 +156,7 @@ class IdempotencyMiddleware:
         self, keys: list[bytes], credentials: bytes, scope: Scope, receive: Receive, send: Send
     ) -> None:
         try:
-            text = scope[_SCOPE_KEY] = parse_key(keys)
+            text = scope[SCOPE_KEY] = parse_key(keys)
             request = await read_body(receive, self.max_request_bytes)
             if request is None:
                 return  # the client left, and nothing has been done
@@ -323,44 +320,3 @@ def _check(**positive: float) -> None:
     for name, value in positive.items():
         if value <= 0:
             raise ValueError(f"{name} must be more than 0, got {value}")
-
-
-def make_idempotency_key_dependency(
-    *, header_name: str = IDEMPOTENCY_HEADER
-) -> Callable[..., Coroutine[Any, Any, str]]:
-    """Build a dependency for routes that must not be called without an idempotency key.
-
-    It answers 400 ``IDEMPOTENCY_KEY_REQUIRED`` without one, shows the header as required in
-    OpenAPI, and gives the route the key.
-
-    Raises:
-        RuntimeError: in a request that no ``IdempotencyMiddleware`` guards: a key that is required
-            and does nothing would be a false promise.
-    """
-
-    async def check(request: Request) -> str:
-        found: str | None = request.scope.get(_SCOPE_KEY)
-        if found is None:
-            raise RuntimeError(
-                f"{request.method} asks for {header_name}, but no IdempotencyMiddleware guards it:"
-                " add the middleware, with this method among its methods"
-            )
-        if not found:
-            raise BadRequestException(
-                f"This operation needs the header {header_name}", code="IDEMPOTENCY_KEY_REQUIRED"
-            )
-        return found
-
-    # first, so that its 400 comes before the 422 of a missing header
-    checked = Depends(check)
-    sent = Header(
-        alias=header_name,
-        max_length=2 * MAX_KEY_CHARACTERS + 2,  # every character escaped, and the quotes
-        description="Unique for each operation, the same for each try of it, such as a UUID"
-        " (draft-ietf-httpapi-idempotency-key-header).",
-    )
-
-    async def idempotency_key(key: str = checked, header: str = sent) -> str:
-        return key
-
-    return idempotency_key
