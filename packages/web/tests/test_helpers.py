@@ -389,6 +389,7 @@ PUBLIC = [
     "RateLimiter",
     "RequestBodyTooLargeException",
     "RequestIDMiddleware",
+    "RequestMetrics",
     "RequestTimingMiddleware",
     "Reservation",
     "ReservationState",

@@ -18,7 +18,7 @@ from tijolo.web.content_disposition import build_content_disposition
 from tijolo.web.cookies import SameSite, clear_cookie, set_cookie
 from tijolo.web.cors import apply_cors
 from tijolo.web.device import CurrentDevice, DeviceInfo, DeviceType, get_device_info
-from tijolo.web.envelope import EnvelopeMiddleware
+from tijolo.web.envelope import EnvelopeMiddleware, RequestMetrics
 from tijolo.web.error_boundary import ErrorBoundaryMiddleware, ResponseAbortedError
 from tijolo.web.handlers import (
     app_exception_handler,
@@ -101,6 +101,7 @@ __all__ = [
     "RateLimiter",
     "RequestBodyTooLargeException",
     "RequestIDMiddleware",
+    "RequestMetrics",
     "RequestTimingMiddleware",
     "Reservation",
     "ReservationState",
