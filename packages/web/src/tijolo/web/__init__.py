@@ -16,6 +16,15 @@ from tijolo.web.client_ip import (
 from tijolo.web.content_disposition import build_content_disposition
 from tijolo.web.cookies import SameSite, clear_cookie, set_cookie
 from tijolo.web.cors import apply_cors
+from tijolo.web.csrf import (
+    CSRF_COOKIE_NAME,
+    CSRF_HEADER_NAME,
+    CSRFMiddleware,
+    CSRFSettings,
+    csrf_token,
+    make_csrf_token_dependency,
+)
+from tijolo.web.csrf_tokens import generate_csrf_token
 from tijolo.web.device import CurrentDevice, DeviceInfo, DeviceType, get_device_info
 from tijolo.web.envelope import EnvelopeMiddleware
 from tijolo.web.error_boundary import ErrorBoundaryMiddleware, ResponseAbortedError
@@ -49,9 +58,12 @@ from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings
 from tijolo.web.static import DEFAULT_STATIC_SECURITY_HEADERS, HardenedStaticFiles
 from tijolo.web.timing import RequestTimingMiddleware
 from tijolo.web.trusted_hosts import TrustedHostMiddleware
+from tijolo.web.webhooks import MemoryReplayStore, WebhookSignatureVerifier, WebhookVerifier
 
 __all__ = [
     "CODE_OF_STATUS",
+    "CSRF_COOKIE_NAME",
+    "CSRF_HEADER_NAME",
     "DEFAULT_CONTENT_SECURITY_POLICY",
     "DEFAULT_SECURITY_HEADERS",
     "DEFAULT_STATIC_SECURITY_HEADERS",
@@ -60,12 +72,15 @@ __all__ = [
     "AppLifecycle",
     "BodySizeLimitMiddleware",
     "CORSSettings",
+    "CSRFMiddleware",
+    "CSRFSettings",
     "CurrentDevice",
     "DeviceInfo",
     "DeviceType",
     "EnvelopeMiddleware",
     "ErrorBoundaryMiddleware",
     "HardenedStaticFiles",
+    "MemoryReplayStore",
     "ProblemDocument",
     "ProblemError",
     "ProblemResponse",
@@ -79,6 +94,8 @@ __all__ = [
     "TrustedHostMiddleware",
     "TrustedProxyMiddleware",
     "WebSettings",
+    "WebhookSignatureVerifier",
+    "WebhookVerifier",
     "__version__",
     "app_exception_handler",
     "apply_cors",
@@ -86,11 +103,14 @@ __all__ = [
     "build_pagination_link_header",
     "clear_cookie",
     "create_app",
+    "csrf_token",
     "describe_problems",
+    "generate_csrf_token",
     "get_client_ip",
     "get_client_ip_from_scope",
     "get_device_info",
     "make_app_exception_handler",
+    "make_csrf_token_dependency",
     "make_http_exception_handler",
     "make_unhandled_exception_handler",
     "problem_response",

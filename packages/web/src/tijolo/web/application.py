@@ -16,6 +16,7 @@ from tijolo.web._outer import add_outer_middleware
 from tijolo.web.body_limit import BodySizeLimitMiddleware
 from tijolo.web.client_ip import TrustedProxyMiddleware
 from tijolo.web.cors import cors_layer
+from tijolo.web.csrf import CSRFMiddleware, CSRFSettings, csrf_options
 from tijolo.web.envelope import EnvelopeMiddleware
 from tijolo.web.error_boundary import ErrorBoundaryMiddleware
 from tijolo.web.handlers import register_exception_handlers
@@ -48,7 +49,8 @@ def create_app(
     1. trusted proxies, 2. request id, 3. timing and access log, 4. security headers, 5. CORS,
     6. trusted hosts, 7. body limit, 8. the error boundary,
 
-    then what ``app.add_middleware`` added, then the routes.
+    then what ``app.add_middleware`` added, then the CSRF protection if the settings are
+    ``CSRFSettings``, then the routes.
 
     Args:
         settings: The service's settings; ``ENVIRONMENT`` decides whether the docs are shown.
@@ -81,6 +83,8 @@ def create_app(
         app.include_router(own, prefix=web.API_PREFIX)
     if web.HEALTH_PREFIX:
         app.include_router(_health_router(web, lifespan, health, service_name, service_version))
+    if isinstance(settings, CSRFSettings):
+        app.add_middleware(CSRFMiddleware, **csrf_options(settings))
     _catch_everything(app)
     add_outer_middleware(app, *_layers(settings, web))
     if lifespan.lifecycle.configure is not None:
