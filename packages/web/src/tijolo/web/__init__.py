@@ -48,6 +48,7 @@ from tijolo.web.problems import (
     problem_response,
 )
 from tijolo.web.request_id import RequestIDMiddleware
+from tijolo.web.route_cors import CORSPolicy, cors, no_cors
 from tijolo.web.security_headers import (
     DEFAULT_CONTENT_SECURITY_POLICY,
     DEFAULT_SECURITY_HEADERS,
@@ -71,6 +72,7 @@ __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "AppLifecycle",
     "BodySizeLimitMiddleware",
+    "CORSPolicy",
     "CORSSettings",
     "CSRFMiddleware",
     "CSRFSettings",
@@ -102,6 +104,7 @@ __all__ = [
     "build_content_disposition",
     "build_pagination_link_header",
     "clear_cookie",
+    "cors",
     "create_app",
     "csrf_token",
     "describe_problems",
@@ -113,6 +116,7 @@ __all__ = [
     "make_csrf_token_dependency",
     "make_http_exception_handler",
     "make_unhandled_exception_handler",
+    "no_cors",
     "problem_response",
     "register_exception_handlers",
     "set_cookie",

@@ -86,7 +86,7 @@ def create_app(
     if isinstance(settings, CSRFSettings):
         app.add_middleware(CSRFMiddleware, **csrf_options(settings))
     _catch_everything(app)
-    add_outer_middleware(app, *_layers(settings, web))
+    add_outer_middleware(app, *_layers(app, settings, web))
     if lifespan.lifecycle.configure is not None:
         lifespan.lifecycle.configure(app)
     return app
@@ -134,7 +134,7 @@ def _health_router(
     )
 
 
-def _layers(settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
+def _layers(app: FastAPI, settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
     """The layers outside the error boundary, outermost first; one that has no work is left out."""
     layers: list[Middleware | None] = [
         Middleware(
@@ -153,7 +153,7 @@ def _layers(settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
             timing_header=web.TIMING_HEADER,
             access_log=web.ACCESS_LOG_ENABLED,
         ),
-        cors_layer(settings) if isinstance(settings, CORSSettings) else None,
+        cors_layer(app, settings if isinstance(settings, CORSSettings) else None),
         Middleware(TrustedHostMiddleware, allowed_hosts=web.TRUSTED_HOSTS)
         if "*" not in web.TRUSTED_HOSTS
         else None,
