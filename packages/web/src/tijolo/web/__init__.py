@@ -58,6 +58,7 @@ from tijolo.web.security_headers import (
 from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings
 from tijolo.web.static import DEFAULT_STATIC_SECURITY_HEADERS, HardenedStaticFiles
 from tijolo.web.timing import RequestTimingMiddleware
+from tijolo.web.tool_spec import make_tool_spec_router
 from tijolo.web.trusted_hosts import TrustedHostMiddleware
 from tijolo.web.webhooks import MemoryReplayStore, WebhookSignatureVerifier, WebhookVerifier
 
@@ -115,6 +116,7 @@ __all__ = [
     "make_app_exception_handler",
     "make_csrf_token_dependency",
     "make_http_exception_handler",
+    "make_tool_spec_router",
     "make_unhandled_exception_handler",
     "no_cors",
     "problem_response",
