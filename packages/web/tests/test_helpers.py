@@ -19,6 +19,7 @@ from tijolo.core import BaseAppSettings, Environment
 from tijolo.web import (
     DEFAULT_STATIC_SECURITY_HEADERS,
     CORSSettings,
+    CSRFSettings,
     DeviceInfo,
     DeviceType,
     HardenedStaticFiles,
@@ -33,6 +34,7 @@ from tijolo.web import (
     set_cookie,
 )
 from tijolo.web import server as web_server
+from tijolo.web import uvicorn as web_uvicorn
 
 # --- cookies
 
@@ -328,7 +330,7 @@ def test_no_header_is_too_strange_or_too_long_to_parse(header):
 
 def test_run_server_passes_the_settings_and_trusts_no_forwarding_header(monkeypatch):
     calls = []
-    monkeypatch.setattr(web_server.uvicorn, "run", lambda app, **kw: calls.append((app, kw)))
+    monkeypatch.setattr(web_uvicorn.uvicorn, "run", lambda app, **kw: calls.append((app, kw)))
     settings = ServerSettings(SERVER_HOST="0.0.0.0", SERVER_PORT=9000, SERVER_RELOAD=True)
     web_server.run_server("shop:app", settings=settings, port=9001, workers=2)
     app = FastAPI()
@@ -353,6 +355,8 @@ def test_run_server_passes_the_settings_and_trusts_no_forwarding_header(monkeypa
 
 PUBLIC = [
     "CODE_OF_STATUS",
+    "CSRF_COOKIE_NAME",
+    "CSRF_HEADER_NAME",
     "DEFAULT_CONTENT_SECURITY_POLICY",
     "DEFAULT_SECURITY_HEADERS",
     "DEFAULT_STATIC_SECURITY_HEADERS",
@@ -360,13 +364,17 @@ PUBLIC = [
     "PROBLEM_MEDIA_TYPE",
     "AppLifecycle",
     "BodySizeLimitMiddleware",
+    "CORSPolicy",
     "CORSSettings",
+    "CSRFMiddleware",
+    "CSRFSettings",
     "CurrentDevice",
     "DeviceInfo",
     "DeviceType",
     "EnvelopeMiddleware",
     "ErrorBoundaryMiddleware",
     "HardenedStaticFiles",
+    "MemoryReplayStore",
     "ProblemDocument",
     "ProblemError",
     "ProblemResponse",
@@ -374,26 +382,37 @@ PUBLIC = [
     "RequestIDMiddleware",
     "RequestTimingMiddleware",
     "ResponseAbortedError",
+    "ResponseFactory",
+    "Responses",
     "SameSite",
     "SecurityHeadersMiddleware",
     "ServerSettings",
+    "SuccessEnvelope",
     "TrustedHostMiddleware",
     "TrustedProxyMiddleware",
     "WebSettings",
+    "WebhookSignatureVerifier",
+    "WebhookVerifier",
     "__version__",
     "app_exception_handler",
     "apply_cors",
     "build_content_disposition",
     "build_pagination_link_header",
     "clear_cookie",
+    "cors",
     "create_app",
+    "csrf_token",
     "describe_problems",
+    "generate_csrf_token",
     "get_client_ip",
     "get_client_ip_from_scope",
     "get_device_info",
     "make_app_exception_handler",
+    "make_csrf_token_dependency",
     "make_http_exception_handler",
+    "make_tool_spec_router",
     "make_unhandled_exception_handler",
+    "no_cors",
     "problem_response",
     "register_exception_handlers",
     "set_cookie",
@@ -410,7 +429,7 @@ def test_the_readme_names_every_setting():
     page = Path(__file__).parents[1] / "README.md"
     readme = page.read_text() if page.exists() else metadata("tijolo-web")["Description"]
     named = set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE))
-    kinds = (WebSettings, CORSSettings, ServerSettings)
+    kinds = (WebSettings, CORSSettings, CSRFSettings, ServerSettings)
     assert named == {name for kind in kinds for name in kind.model_fields}
 
 

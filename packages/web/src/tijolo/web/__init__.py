@@ -48,6 +48,7 @@ from tijolo.web.problems import (
     problem_response,
 )
 from tijolo.web.request_id import RequestIDMiddleware
+from tijolo.web.responses import ResponseFactory, Responses, SuccessEnvelope
 from tijolo.web.route_cors import CORSPolicy, cors, no_cors
 from tijolo.web.security_headers import (
     DEFAULT_CONTENT_SECURITY_POLICY,
@@ -91,9 +92,12 @@ __all__ = [
     "RequestIDMiddleware",
     "RequestTimingMiddleware",
     "ResponseAbortedError",
+    "ResponseFactory",
+    "Responses",
     "SameSite",
     "SecurityHeadersMiddleware",
     "ServerSettings",
+    "SuccessEnvelope",
     "TrustedHostMiddleware",
     "TrustedProxyMiddleware",
     "WebSettings",
