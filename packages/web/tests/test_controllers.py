@@ -253,21 +253,9 @@ class Hooked(Controller):
         self.seen.append("number")
         return number
 
-    @get("/stream/{name}")
-    async def stream(self, name: str) -> AsyncIterator[Item]:
-        yield Item(name=name)
-        if name == "fails":
-            raise RuntimeError("late")
-        yield Item(name="2")
 
-    @get("/lines/{name}")
-    def lines(self, name: str) -> Iterator[Item]:
-        yield Item(name=name)
-        yield Item(name=str(threading.current_thread() is threading.main_thread()))
-
-
-def hooked() -> FastAPI:
-    app = app_of(Hooked)
+def hooked(controller: type[Controller] = Hooked) -> FastAPI:
+    app = app_of(controller)
     app.state.seen = []
     return app
 
@@ -337,7 +325,21 @@ async def test_cancellation_reaches_the_hooks():
 
 async def test_methods_that_stream_stream_and_have_their_hooks():
     pytest.importorskip("fastapi.sse")  # FastAPI streams what a generator yields since then
-    app = hooked()
+
+    class Streaming(Hooked):
+        @get("/stream/{name}")
+        async def stream(self, name: str) -> AsyncIterator[Item]:
+            yield Item(name=name)
+            if name == "fails":
+                raise RuntimeError("late")
+            yield Item(name="2")
+
+        @get("/lines/{name}")
+        def lines(self, name: str) -> Iterator[Item]:
+            yield Item(name=name)
+            yield Item(name=str(threading.current_thread() is threading.main_thread()))
+
+    app = hooked(Streaming)
     lines = (await ask(app, "/stream/a")).text.splitlines()
     assert lines == ['{"name":"a"}', '{"name":"2"}']
     assert app.state.seen[-1] == ("inner", "NoneType")

@@ -138,7 +138,7 @@ async def test_a_preflight_is_answered_by_the_route_it_announces(
     answer = await preflight(service(), path, origin, method)
     assert answer.status_code == status
     assert allowed(answer) == expected
-    assert "Origin" in answer.headers["vary"]
+    assert expected == "*" or "Origin" in answer.headers["vary"]
 
 
 async def test_the_methods_that_a_preflight_allows_are_the_route_s():

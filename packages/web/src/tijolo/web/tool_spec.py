@@ -55,7 +55,11 @@ def make_tool_spec_router(
         tag: OpenAPI tag of the route itself.
         response_model: Model of the answer.
     """
-    router = APIRouter(tags=[tag], dependencies=[Depends(access)])
+
+    async def guard(request: Request) -> None:
+        await access(request)  # older FastAPIs cannot read the annotations of an object
+
+    router = APIRouter(tags=[tag], dependencies=[Depends(guard)])
     endpoint = _own_spec(frozenset(tags)) if spec is None else _given_spec(spec)
     router.add_api_route(
         path,
