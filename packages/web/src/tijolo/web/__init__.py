@@ -36,6 +36,7 @@ from tijolo.web.handlers import (
     register_exception_handlers,
     validation_exception_handler,
 )
+from tijolo.web.http_cache import CachePolicy, ConditionalRoute
 from tijolo.web.lifecycle import AppLifecycle
 from tijolo.web.link_headers import build_pagination_link_header
 from tijolo.web.openapi import describe_problems
@@ -58,6 +59,7 @@ from tijolo.web.security_headers import (
 )
 from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings
 from tijolo.web.static import DEFAULT_STATIC_SECURITY_HEADERS, HardenedStaticFiles
+from tijolo.web.timeouts import RequestTimeoutMiddleware
 from tijolo.web.timing import RequestTimingMiddleware
 from tijolo.web.tool_spec import make_tool_spec_router
 from tijolo.web.trusted_hosts import TrustedHostMiddleware
@@ -78,6 +80,8 @@ __all__ = [
     "CORSSettings",
     "CSRFMiddleware",
     "CSRFSettings",
+    "CachePolicy",
+    "ConditionalRoute",
     "CurrentDevice",
     "DeviceInfo",
     "DeviceType",
@@ -90,6 +94,7 @@ __all__ = [
     "ProblemResponse",
     "RequestBodyTooLargeException",
     "RequestIDMiddleware",
+    "RequestTimeoutMiddleware",
     "RequestTimingMiddleware",
     "ResponseAbortedError",
     "ResponseFactory",

@@ -24,6 +24,7 @@ from tijolo.web.lifecycle import AppLifecycle, Lifespan
 from tijolo.web.openapi import describe_problems
 from tijolo.web.security_headers import DEFAULT_SECURITY_HEADERS
 from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings, section
+from tijolo.web.timeouts import RequestTimeoutMiddleware
 from tijolo.web.trusted_hosts import TrustedHostMiddleware
 
 OPENAPI_PATH, DOCS_PATH, REDOC_PATH = "/openapi.json", "/docs", "/redoc"
@@ -83,6 +84,8 @@ def create_app(
         app.include_router(own, prefix=web.API_PREFIX)
     if web.HEALTH_PREFIX:
         app.include_router(_health_router(web, lifespan, health, service_name, service_version))
+    if web.REQUEST_TIMEOUT_SECONDS is not None:
+        app.add_middleware(RequestTimeoutMiddleware, seconds=web.REQUEST_TIMEOUT_SECONDS)
     if isinstance(settings, CSRFSettings):
         app.add_middleware(CSRFMiddleware, **csrf_options(settings))
     _catch_everything(app)

@@ -125,6 +125,9 @@ class WebSettings(BaseSettings):
     REQUEST_BODY_UNLIMITED_PATHS: StringList = []
     """Paths, each with everything below it, that limit their bodies themselves."""
 
+    REQUEST_TIMEOUT_SECONDS: float | None = Field(default=None, gt=0)
+    """How long a request may take until its response starts; unset for no limit."""
+
     TRUSTED_HOSTS: StringList = ["*"]
     TRUSTED_PROXIES: StringList = []
     """Addresses and CIDR networks whose forwarding header is believed."""
