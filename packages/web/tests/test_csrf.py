@@ -23,6 +23,7 @@ from tijolo.web import (
     generate_csrf_token,
     make_csrf_token_dependency,
 )
+from tijolo.web._csrf_form import form_field
 from tijolo.web.csrf_tokens import CSRFTokens
 
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -393,6 +394,12 @@ async def test_only_the_head_of_a_form_is_kept(exchange):
     answer = await exchange(app, "/write", body=early, **scope)
     assert answer.status == 200
     assert json.loads(answer.body)["body"].encode() == b"".join(early)
+
+
+def test_a_field_that_may_go_on_is_not_read():
+    kind, head = b"application/x-www-form-urlencoded", b"a=1&csrf_token=abc"
+    assert form_field(kind, head, b"csrf_token", complete=True) == b"abc"
+    assert form_field(kind, head, b"csrf_token", complete=False) is None
 
 
 async def test_a_token_that_is_cut_by_the_limit_is_none():

@@ -119,6 +119,14 @@ def test_a_declared_prefix_has_to_be_there():
     assert verifier.verify(b"body", f"sha256={bare}")
     assert not verifier.verify(b"body", bare)
     assert not verifier.verify(b"body", f"sha1={bare}")
+    assert not verifier.verify(b"body", f"sha512={bare}")  # as long as the right one
+
+
+@pytest.mark.parametrize("noise", ["!", "\n", " ", "-", "ä"])
+def test_a_signature_with_noise_in_it_is_none(noise):
+    verifier = WebhookSignatureVerifier(SECRET, encoding="base64")
+    good = verifier.expected(b"body")
+    assert not verifier.verify(b"body", good[:8] + noise + good[8:])
 
 
 def test_no_secret_is_shown_by_a_repr():
@@ -494,10 +502,15 @@ def test_standard_webhooks_several_signatures_and_other_versions():
 
 
 def test_standard_webhooks_id_with_the_separator_is_refused():
-    # id "a" with time "1.…" and id "a.1" would be the same signed bytes
-    shifted = {**STANDARD, "webhook-id": "msg.1614265330"}
+    # id "a" with the body "T.{}" and id "a.T" with the body "{}" would be the same signed bytes
+    raw = base64.b64decode(STANDARD_SECRET.removeprefix("whsec_"))
+    stamp = int(NOW)
+    signature = base64.b64encode(hmac.digest(raw, f"a.{stamp}.{stamp}.{{}}".encode(), "sha256"))
+    shared = {"webhook-timestamp": str(stamp), "webhook-signature": f"v1,{signature.decode()}"}
+    verifier = presets.standard_webhooks(STANDARD_SECRET, clock=at(NOW))
+    assert verifier.check(delivery(f"{stamp}.{{}}".encode(), {**shared, "webhook-id": "a"}))
     with pytest.raises(InvalidWebhookException):
-        presets.standard_webhooks(STANDARD_SECRET).check(delivery(STANDARD_BODY, shifted))
+        verifier.check(delivery(b"{}", {**shared, "webhook-id": f"a.{stamp}"}))
 
 
 def test_a_standard_webhooks_secret_that_is_not_base64_is_refused():
