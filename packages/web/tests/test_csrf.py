@@ -18,6 +18,7 @@ from tijolo.web import (
     CSRF_HEADER_NAME,
     CSRFMiddleware,
     CSRFSettings,
+    IdempotencySettings,
     create_app,
     csrf_token,
     generate_csrf_token,
@@ -549,3 +550,19 @@ def test_settings_are_read_and_checked():
         settings(CSRF_TRUSTED_ORIGINS="null")
     with pytest.raises(UnfitSecretError, match="CSRF_SECRET"):
         settings(ENVIRONMENT="production", CSRF_SECRET="changeme")
+
+
+async def test_a_kept_answer_is_not_given_to_another_site():
+    class Both(IdempotencySettings, CSRFSettings, BaseAppSettings, env_file=None):
+        pass
+
+    router = APIRouter()
+    router.add_api_route("/write", lambda: {"secret": True}, methods=["POST"])
+    chosen = Both(ENVIRONMENT="test", CSRF_SECRET=SECRET, IDEMPOTENCY_ENABLED=True)
+    headers = {"Idempotency-Key": "k" * 16, "Cookie": "session=1"}
+    async with client(create_app(chosen, router)) as http:
+        ours = await http.post("/write", headers={**headers, "Sec-Fetch-Site": "same-origin"})
+        again = await http.post("/write", headers={**headers, "Sec-Fetch-Site": "same-origin"})
+        evil = await http.post("/write", headers={**headers, "Sec-Fetch-Site": "cross-site"})
+    assert (ours.status_code, again.status_code) == (200, 200)
+    assert evil.json()["code"] == "CSRF_VALIDATION_FAILED"
