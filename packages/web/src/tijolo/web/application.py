@@ -18,6 +18,7 @@ from tijolo.web._outer import add_inner_middleware, add_outer_middleware
 from tijolo.web.body_limit import BodySizeLimitMiddleware
 from tijolo.web.client_ip import TrustedProxyMiddleware
 from tijolo.web.cors import cors_layer
+from tijolo.web.csrf import CSRFMiddleware, CSRFSettings, csrf_options
 from tijolo.web.envelope import EnvelopeMiddleware
 from tijolo.web.error_boundary import ErrorBoundaryMiddleware
 from tijolo.web.handlers import register_exception_handlers
@@ -28,6 +29,7 @@ from tijolo.web.rate_limit import RateLimitMiddleware
 from tijolo.web.rate_limiter import RateLimiter
 from tijolo.web.security_headers import DEFAULT_SECURITY_HEADERS
 from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings, section
+from tijolo.web.timeouts import RequestTimeoutMiddleware
 from tijolo.web.trusted_hosts import TrustedHostMiddleware
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ def create_app(
     1. trusted proxies, 2. request id, 3. timing and access log, 4. security headers, 5. CORS,
     6. trusted hosts, 7. body limit, 8. the error boundary, 9. rate limits,
 
-    then what ``app.add_middleware`` added, idempotency keys, and the routes.
+    then what ``app.add_middleware`` added, the CSRF protection if the settings are
+    ``CSRFSettings``, idempotency keys, and the routes.
 
     Args:
         settings: The service's settings; ``ENVIRONMENT`` decides whether the docs are shown.
@@ -110,8 +113,13 @@ def create_app(
         app.include_router(_health_router(web, lifespan, health, service_name, service_version))
     if limits.idempotency is not None:
         add_inner_middleware(app, limits.idempotency)
+    if web.REQUEST_TIMEOUT_SECONDS is not None:
+        app.add_middleware(RequestTimeoutMiddleware, seconds=web.REQUEST_TIMEOUT_SECONDS)
+    if isinstance(settings, CSRFSettings):
+        app.add_middleware(CSRFMiddleware, **csrf_options(settings))
     _catch_everything(app, limits.limiter)
-    add_outer_middleware(app, *_layers(settings, web, Measured(app, settings, metrics)))
+    measured = Measured(app, settings, metrics)
+    add_outer_middleware(app, *_layers(app, settings, web, measured))
     if lifespan.lifecycle.configure is not None:
         lifespan.lifecycle.configure(app)
     return app
@@ -159,7 +167,9 @@ def _health_router(
     )
 
 
-def _layers(settings: BaseAppSettings, web: WebSettings, measured: Measured) -> list[Middleware]:
+def _layers(
+    app: FastAPI, settings: BaseAppSettings, web: WebSettings, measured: Measured
+) -> list[Middleware]:
     """The layers outside the error boundary, outermost first; one that has no work is left out."""
     layers: list[Middleware | None] = [
         Middleware(
@@ -181,7 +191,7 @@ def _layers(settings: BaseAppSettings, web: WebSettings, measured: Measured) -> 
             unmeasured_paths=measured.unmeasured_paths,
         ),
         *measured.layers,
-        cors_layer(settings) if isinstance(settings, CORSSettings) else None,
+        cors_layer(app, settings if isinstance(settings, CORSSettings) else None),
         Middleware(TrustedHostMiddleware, allowed_hosts=web.TRUSTED_HOSTS)
         if "*" not in web.TRUSTED_HOSTS
         else None,
