@@ -112,15 +112,16 @@ class Engine:
             if wait is None:
                 return response
             await response.aclose()
+            return wait
         except BaseException as raised:
             error = raised
             wait = self._wait_after_error(raised, progress, origin)
             if wait is None:
                 raise
+            return wait
         finally:
             progress.status = None if response is None else response.status_code
             self._attempted(progress, started, error, wait)
-        return wait
 
     @staticmethod
     async def _read(response: httpx.Response) -> None:
