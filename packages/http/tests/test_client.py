@@ -538,11 +538,12 @@ async def test_a_calls_timeout_bounds_connecting_reading_writing_and_waiting() -
         await client.get("http://a.example/")
         await client.get("http://a.example/", timeout=2.0)
         await client.get("http://a.example/", timeout=50.0)
+    async with HTTPClient(transport=Keep(), timeout=3.0) as client:
+        await client.get("http://a.example/")
 
-    assert [t["connect"] for t in seen] == [5.0, 2.0, 5.0]
-    assert [t["read"] for t in seen] == [10.0, 2.0, 50.0]
-    assert [t["write"] for t in seen] == [10.0, 2.0, 50.0]
-    assert [t["pool"] for t in seen] == [10.0, 2.0, 50.0]
+    assert [t["connect"] for t in seen] == [5.0, 2.0, 5.0, 3.0]
+    for part in ("read", "write", "pool"):
+        assert [t[part] for t in seen] == [10.0, 2.0, 50.0, 3.0]
 
 
 # --- circuits ------------------------------------------------------------------------------------

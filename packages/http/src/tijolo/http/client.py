@@ -57,7 +57,8 @@ class HTTPClient:
     Args:
         base_url: Where relative URLs start. Its origin is the only one that ``default_headers``
             and ``auth`` are sent to.
-        timeout: Seconds for reading, writing and a free connection, each; ``timeouts`` says more.
+        timeout: Seconds for reading, writing and a free connection, each, and the most for
+            connecting; ``timeouts`` says more.
         retry_policy: How often and after which waits idempotent calls are tried again.
         failure_threshold: ``CircuitPolicy.failure_threshold`` and ``minimum_calls``.
         recovery_seconds: ``CircuitPolicy.open_seconds``.
@@ -124,7 +125,7 @@ class HTTPClient:
             "failure_threshold or recovery_seconds", changed, "circuit_policy", circuit_policy
         )
         self.base_url = base_url
-        self.timeouts = timeouts or Timeouts(read=timeout, write=timeout, pool=timeout)
+        self.timeouts = timeouts or Timeouts().narrowed(timeout)
         self.timeout = self.timeouts.read
         self.retry_policy = retry_policy or RetryPolicy()
         self.circuit_policy = circuit_policy or CircuitPolicy(
