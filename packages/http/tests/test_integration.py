@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from tijolo.core import OpsAccess, Resource
@@ -301,21 +301,26 @@ async def test_a_call_with_wrong_arguments_fails_as_it_would_really() -> None:
 
 
 def test_an_unmocked_call_fails_the_test_even_where_the_application_swallows_it() -> None:
-    api, app = Translator("https://nowhere.invalid"), FastAPI()
+    api = Translator("https://nowhere.invalid")
 
-    @app.get("/")
     async def swallows() -> str:
         try:
             await api.translate("x")
-        except Exception:
-            return "degraded"
-        except AssertionError:
+        except (Exception, AssertionError):
             return "degraded"
         return "fine"
 
-    with pytest.raises(UnmockedCallError, match="translate"), mock_integrations() as calls:
-        assert TestClient(app).get("/").json() == "degraded"  # another thread
-    assert len(calls.unmocked) == 1
+    answers: list[str] = []
+
+    @mock_integrations()
+    def run_in_another_thread() -> None:  # as a test client has it
+        thread = threading.Thread(target=lambda: answers.append(asyncio.run(swallows())))
+        thread.start()
+        thread.join()
+
+    with pytest.raises(UnmockedCallError, match="translate"):
+        run_in_another_thread()
+    assert answers == ["degraded"]
 
 
 async def test_a_rule_that_nobody_used_can_fail_the_test() -> None:
@@ -358,23 +363,23 @@ async def test_the_registry_is_one_resource_for_all(server) -> None:
     assert not await registry.health_check()
 
 
-def page(registry, **access) -> TestClient:
+def page(registry, **access) -> httpx.AsyncClient:
     app = FastAPI()
     guard = OpsAccess(**(access or {"allow_anonymous": True}))
     app.include_router(make_integrations_router(registry, access=guard))
-    return TestClient(app)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop")
 
 
 async def test_the_page_shows_what_is_declared_and_how_the_circuits_stand(server) -> None:
     server.answers("/v1/translate", 500)
     api = translator(server, failure_threshold=1, auth=BearerAuth("t0ken"))
     client = page([api])
-    assert await asyncio.to_thread(lambda: client.get("/docintegration").status_code) == 200
+    assert (await client.get("/docintegration")).status_code == 200
     with pytest.raises(IntegrationError):
         await api.translate("x")  # the circuit of the origin opens
     await api.disconnect()
 
-    shown = client.get("/docintegration.json").json()["integrations"][0]
+    shown = (await client.get("/docintegration.json")).json()["integrations"][0]
     assert shown["circuits"][0] | {"retry_after_seconds": 0} == {
         "name": server.url,
         "state": "open",
@@ -396,13 +401,13 @@ async def test_the_page_shows_what_is_declared_and_how_the_circuits_stand(server
     assert [p["pattern"] for p in endpoint["patterns"]] == ["timeout", "circuit breaker"]
     assert endpoint["patterns"][1]["state"] == "closed"
 
-    html = client.get("/docintegration").text
+    html = (await client.get("/docintegration")).text
     assert 'class="badge open"' in html
     for secret in ("s3cret", "t0ken"):
         assert secret not in html
 
 
-def test_the_page_escapes_and_loads_nothing() -> None:
+async def test_the_page_escapes_and_loads_nothing() -> None:
     class Evil(EndpointsDeclaration):
         integration = IntegrationHTTP("<script>alert(1)</script>", doc='"><img src=x>')
 
@@ -410,7 +415,8 @@ def test_the_page_escapes_and_loads_nothing() -> None:
         async def steal(api: ApiHTTP) -> Any:
             """</pre><script>"""
 
-    response = page([Evil("https://x.example/%3Cb%3E")]).get("/docintegration")
+    client = page([Evil("https://x.example/%3Cb%3E")])
+    response = await client.get("/docintegration")
 
     assert "<script" not in response.text
     assert "<img" not in response.text
@@ -422,12 +428,16 @@ def test_the_page_escapes_and_loads_nothing() -> None:
 
 
 @pytest.mark.parametrize("path", ["/docintegration", "/docintegration.json"])
-def test_the_page_is_for_those_who_may_see_it(path) -> None:
+async def test_the_page_is_for_those_who_may_see_it(path) -> None:
     client = page([], token="ops-token-ops-token")
-    assert client.get(path).status_code in (401, 403)
-    assert client.get(path, headers={"X-Ops-Token": "wrong"}).status_code in (401, 403)
-    assert client.get(path, headers={"X-Ops-Token": "ops-token-ops-token"}).status_code == 200
-    assert path not in client.get("/openapi.json").json()["paths"]
+    statuses = [
+        (await client.get(path, headers=headers)).status_code
+        for headers in ({}, {"X-Ops-Token": "wrong"}, {"X-Ops-Token": "ops-token-ops-token"})
+    ]
+    assert statuses[0] in (401, 403)
+    assert statuses[1] in (401, 403)
+    assert statuses[2] == 200
+    assert path not in (await client.get("/openapi.json")).json()["paths"]
     with pytest.raises(TypeError):
         make_integrations_router([])  # type: ignore[call-arg]
 
