@@ -187,6 +187,28 @@ async def test_fifty_rejected_calls_ask_for_one_new_token(server, other_server) 
     assert {r.body for r in server.requests} == {b'{"n":1}'}
 
 
+async def test_a_late_rejection_of_an_old_token_does_not_cost_the_new_one(
+    server, other_server
+) -> None:
+    asked, hold = token_endpoint(other_server), asyncio.Event()
+
+    async def picky(received, _in, out) -> None:
+        good = received.headers["authorization"] == "Bearer t2"
+        if received.path == "/late" and not good:
+            await hold.wait()
+        await out.send(200 if good else 401)
+
+    server.on("/")(picky)
+    server.on("/late")(picky)
+    async with HTTPClient(base_url=server.url, auth=oauth(other_server)) as client:
+        late = asyncio.create_task(client.get("/late"))
+        await asyncio.sleep(0.03)
+        assert (await client.get("/")).status_code == 200  # has renewed it
+        hold.set()
+        assert (await late).status_code == 200
+    assert len(asked) == 2
+
+
 async def test_a_token_that_is_always_rejected_is_renewed_once_a_call(server, other_server) -> None:
     asked = token_endpoint(other_server)
     server.answers("/", 401)

@@ -8,7 +8,7 @@ import email.utils
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tijolo.http import (
@@ -197,6 +197,7 @@ def test_changes_are_told(clock) -> None:
     assert names == [("closed", "open"), ("open", "half_open"), ("half_open", "closed")]
 
 
+@settings(deadline=None)
 @given(
     probes=st.integers(1, 4),
     steps=st.lists(
@@ -261,6 +262,7 @@ def test_the_retry_policy_keeps_its_contract() -> None:
             RetryPolicy(**wrong)
 
 
+@settings(deadline=None)
 @given(calls=st.lists(st.booleans(), max_size=500), ratio=st.floats(0, 1), burst=st.integers(0, 20))
 def test_retries_never_exceed_their_share(calls, ratio, burst) -> None:
     budget, retried, made = RetryBudget(ratio, burst), 0, 0
@@ -302,12 +304,14 @@ def test_retry_after(value, seconds) -> None:
     assert parse_retry_after(value, now=NOW) == seconds
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_retry_after_takes_anything(value) -> None:
     seconds = parse_retry_after(value, now=NOW)
     assert seconds is None or seconds >= 0
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_retry_after_reads_every_date(ahead) -> None:
     date = email.utils.format_datetime(NOW + timedelta(seconds=ahead), usegmt=True)

@@ -188,9 +188,10 @@ async def test_every_way_to_fail_on_the_wire_is_tried_again_counted_and_told(
         assert len(server.requests) == 3
         assert client.circuits()[0].failures == 3
 
-        with pytest.raises(FAILURES[failing]):
+        with pytest.raises(FAILURES[failing]) as caught:
             await client.post("/")
         assert len(server.requests) == 4
+        assert caught.value.request.url == f"{server.url}/"
 
 
 async def test_a_failure_in_the_middle_is_healed_by_the_next_attempt(server) -> None:
@@ -418,9 +419,10 @@ async def test_waits_are_spread_over_the_whole_bound(server, clock) -> None:
     assert min(clock.slept) < 0.3 < 0.7 < max(clock.slept)
 
 
-async def test_retries_stop_when_the_origins_budget_is_spent(server) -> None:
+@pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}])
+async def test_retries_stop_when_the_origins_budget_is_spent(server, headers) -> None:
     policy = RetryPolicy(3, 0.0, 0.0, budget_ratio=0.1, budget_burst=5)
-    server.answers("/", 503)
+    server.answers("/", (503, b"", headers))
     client = HTTPClient(base_url=server.url, retry_policy=policy, circuit_policy=NEVER_OPEN)
     async with client:
         for _ in range(40):
@@ -454,6 +456,7 @@ async def test_the_deadline_ends_all_attempts_together(server) -> None:
     assert time.monotonic() - started < 2
     assert isinstance(caught.value, httpx.TimeoutException)
     assert (caught.value.status_code, caught.value.code) == (504, "UPSTREAM_TIMEOUT")
+    assert caught.value.request.method == "GET"
     assert str(server.port) in str(caught.value)
     assert str(server.port) not in caught.value.message
 
@@ -656,6 +659,10 @@ async def test_default_headers_stay_at_the_origin_of_the_base_url(server, other_
     assert [r.headers.get("authorization") for r in server.requests] == ["Bearer s3cret"] * 2
     assert "authorization" not in other_server.requests[0].headers
     assert "x-partner" not in other_server.requests[0].headers
+
+
+def test_harmless_headers_need_no_origin() -> None:
+    HTTPClient(default_headers={"X-Author": "bob", "X-Monkey": "1", "Accept-Language": "pt"})
 
 
 @pytest.mark.parametrize("name", ["Authorization", "X-API-Key", "cookie", "X-Session-Id"])
@@ -928,6 +935,28 @@ async def test_it_is_a_resource_that_opens_and_closes_again_and_again(server) ->
     await client.connect()
     assert (await client.get("/")).status_code == 200
     await client.aclose()
+
+
+async def test_a_client_that_is_closed_while_it_opens_stays_closed() -> None:
+    closed = []
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            raise AssertionError
+
+        async def aclose(self) -> None:
+            closed.append(self)
+
+    client = HTTPClient()
+
+    async def slow_to_make():
+        await client.disconnect()
+        return Transport()
+
+    client._make_transport = slow_to_make  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="closed"):
+        await client.get("http://a.example/")
+    assert len(closed) == 1
 
 
 async def test_the_health_path_is_asked(server) -> None:

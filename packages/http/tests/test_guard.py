@@ -9,7 +9,7 @@ import socket
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tijolo.http import AddressNotAllowedError, HTTPClient, RetryPolicy
@@ -71,6 +71,7 @@ async def test_public_addresses_pass(address) -> None:
     guard.check_url(f"https://{host}/")
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_nothing_private_passes_in_any_form(address) -> None:
     guard = AddressGuard()
@@ -86,6 +87,7 @@ def test_nothing_private_passes_in_any_form(address) -> None:
     assert not plain.is_reserved or plain in ipaddress.ip_network("64:ff9b::/96")
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_an_ipv4_address_means_the_same_inside_of_ipv6(address) -> None:
     guard = AddressGuard()
@@ -138,6 +140,7 @@ def test_urls_that_are_refused_before_anybody_is_asked(url, reason) -> None:
     assert (caught.value.status_code, caught.value.code) == (422, "ADDRESS_NOT_ALLOWED")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_refused_or_parsed(text) -> None:
     for url in (text, f"https://{text}", f"https://example.com/{text}"):
@@ -258,6 +261,24 @@ async def test_it_works_under_httpx_alone_redirects_included(server) -> None:
         with pytest.raises(AddressNotAllowedError):
             await client.get(server.url)
         assert (await client.get(f"{server.url}/fine")).text == "ok"
+
+
+async def test_lists_hold_for_redirects_too(server, other_server) -> None:
+    server.answers("/port", (302, b"", {"Location": f"{other_server.url}/"}))
+    server.answers("/host", (302, b"", {"Location": f"http://localhost:{server.port}/"}))
+    server.answers("/user", (302, b"", {"Location": f"http://u:p@127.0.0.1:{server.port}/"}))
+    guard = AddressGuard(
+        schemes=["http"],
+        ports=[server.port],
+        hosts=["127.0.0.1"],
+        allow_networks=["127.0.0.0/8", "::1/128"],
+    )
+    async with httpx.AsyncClient(transport=guard.transport(), follow_redirects=True) as client:
+        for path in ("/port", "/host", "/user"):
+            with pytest.raises(AddressNotAllowedError):
+                await client.get(f"{server.url}{path}")
+    assert other_server.requests == []
+    assert len(server.requests) == 3
 
 
 async def test_the_certificate_is_that_of_the_name_and_not_of_the_address(

@@ -84,6 +84,7 @@ class Translator(EndpointsDeclaration):
 
     @integration.endpoint(HTTPMethod.get, "/any")
     async def anything(api: ApiHTTP) -> Any:
+        await asyncio.sleep(0)  # others call in the meantime
         return await api.call()
 
 

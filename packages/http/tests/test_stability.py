@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tijolo.core import NotFoundException
@@ -190,6 +190,7 @@ async def test_throttling_lets_a_burst_through_and_then_its_rate(clock) -> None:
         await call()
 
 
+@settings(deadline=None)
 @given(
     rate=st.integers(1, 50),
     burst=st.integers(1, 20),

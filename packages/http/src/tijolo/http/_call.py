@@ -105,6 +105,11 @@ class Call:
         return self.method in IDEMPOTENT_METHODS or IDEMPOTENCY_KEY_HEADER in self._headers
 
     @property
+    def sent(self) -> httpx.Request | None:
+        """The first request; None before it."""
+        return self._sent
+
+    @property
     def replayable(self) -> bool:
         """Whether the body can be sent again."""
         sent = self._sent

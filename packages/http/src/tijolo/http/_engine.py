@@ -70,7 +70,9 @@ class Engine:
             if not timer.expired():
                 progress.error = error
                 raise
-            progress.error = exceeded = DeadlineExceededError(call.origin, call.deadline.seconds)
+            exceeded = DeadlineExceededError(call.origin, call.deadline.seconds)
+            exceeded.request = call.sent or call.request()
+            progress.error = exceeded
             raise exceeded from None
         except BaseException as error:
             progress.error = error
@@ -185,6 +187,8 @@ class Engine:
         permit = self.origins.get(host).circuit.acquire()
 
         def ended(error: BaseException | None) -> None:
+            if isinstance(error, httpx.RequestError):
+                error.request = request  # as httpx's own client does it
             self._judge(permit, error, progress)
 
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -32,15 +33,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("tijolo.http")
 
 DEFAULT_MAX_RESPONSE_BYTES = 10 * 1024 * 1024
-_CREDENTIAL_WORDS = (
-    "auth",
-    "cookie",
-    "key",
-    "secret",
-    "token",
-    "password",
-    "credential",
-    "session",
+_CREDENTIAL = re.compile(
+    r"authorization|cookie|secret|token|password|credential|apikey|(^|[-_])(auth|key|session)([-_]|$)",
+    re.IGNORECASE,
 )
 
 
@@ -183,8 +178,8 @@ class HTTPClient:
         """Close the pool; requests under way fail, later ones raise ``RuntimeError``."""
         self._closed = True
         transport, self._transport = self._transport, None
-        if transport is not None and transport is not self._given:
-            await transport.aclose()
+        if transport is not None:
+            await self._close(transport)
         close_auth = getattr(self.auth, "disconnect", None)
         if close_auth is not None:
             await close_auth()
@@ -295,8 +290,16 @@ class HTTPClient:
                 if self._closed:
                     raise RuntimeError(f"{self!r} is closed; connect() opens it again")
                 if self._transport is None:
-                    self._transport = await self._make_transport()
+                    made = await self._make_transport()
+                    if self._closed:  # in the meantime
+                        await self._close(made)
+                        raise RuntimeError(f"{self!r} was closed while it opened")
+                    self._transport = made
         return self._transport
+
+    async def _close(self, transport: httpx.AsyncBaseTransport) -> None:
+        if transport is not self._given:
+            await transport.aclose()
 
     async def _make_transport(self) -> httpx.AsyncBaseTransport:
         if isinstance(self._given, httpx.AsyncBaseTransport):
@@ -378,7 +381,7 @@ def _refuse_unbound(origin: str, headers: Mapping[str, str], auth: Auth | None) 
     if auth is not None:
         raise ValueError("auth needs a base_url, the origin that may see the credentials")
     for name in headers:
-        if any(word in name.lower() for word in _CREDENTIAL_WORDS):
+        if _CREDENTIAL.search(name):
             raise ValueError(
                 f"default_headers[{name!r}] looks like a credential and would be sent to every"
                 " host; give a base_url, to whose origin it is then bound"
