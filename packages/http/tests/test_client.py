@@ -620,6 +620,25 @@ async def test_paths_of_one_origin_share_a_circuit_and_origins_do_not(server) ->
     assert [c.name for c in client.circuits()] == [server.url]
 
 
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://API.Example.COM:443/a", "https://api.example.com"),
+        ("https://api.example.com./a?b", "https://api.example.com"),
+        ("http://api.example.com:80/", "http://api.example.com"),
+        ("http://api.example.com:443/", "http://api.example.com:443"),
+        ("https://bücher.example/", "https://xn--bcher-kva.example"),
+        ("http://[2001:DB8::1]:8080/x", "http://[2001:db8::1]:8080"),
+        ("http://[2001:db8::1]/x", "http://[2001:db8::1]"),
+    ],
+)
+async def test_an_origin_has_one_spelling(url, origin) -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(200))
+    async with HTTPClient(transport=transport) as client:
+        await client.get(url)
+    assert [c.name for c in client.circuits()] == [origin]
+
+
 async def test_no_retry_against_a_circuit_that_the_attempt_opened(server) -> None:
     server.answers("/", 500)
     policy = CircuitPolicy(failure_threshold=1, minimum_calls=1)
