@@ -956,6 +956,26 @@ async def test_it_is_a_resource_that_opens_and_closes_again_and_again(server) ->
     await client.aclose()
 
 
+async def test_closing_ends_what_is_under_way_and_nothing_is_tried_again(server) -> None:
+    all_there = asyncio.Event()
+
+    @server.on("/")
+    async def never(_r, _in, _out) -> None:
+        if len(server.requests) == 5:
+            all_there.set()
+        await asyncio.sleep(60)
+
+    client = client_of(server, timeouts=Timeouts(read=5.0))
+    calls = [asyncio.create_task(client.get("/")) for _ in range(5)]
+    await all_there.wait()
+    await client.disconnect()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert all(isinstance(o, httpx.TransportError | RuntimeError) for o in outcomes)
+    await asyncio.sleep(0.02)
+    assert len(server.requests) == server.connections == 5
+
+
 async def test_a_client_that_is_closed_while_it_opens_stays_closed() -> None:
     closed = []
 
@@ -1040,6 +1060,9 @@ async def test_every_setting_is_read(server) -> None:
     async with client:
         assert (await client.get("/")).status_code == 200
     assert client.timeout == 3
+    hasty = HTTPClient.from_settings(settings, timeout=1.0, base_url=server.url)
+    assert (hasty.timeouts.connect, hasty.timeouts.read) == (1.0, 1.0)
+    assert hasty.timeouts.deadline == 30.0
 
 
 # --- logs and observers --------------------------------------------------------------------------

@@ -452,4 +452,4 @@ def test_a_return_annotation_that_names_nothing_says_so() -> None:
             return await api.call()
 
     with pytest.raises(TypeError, match="Nowhere"):
-        Wrong("https://x.example").docs()
+        Wrong("https://x.example")

@@ -31,6 +31,9 @@ _NO_BODY = (204, 304)
 _CREDENTIALS = "tijolo_credentials"
 _EXPECTED = (asyncio.CancelledError, CircuitOpenError)
 
+_Pool = Callable[[], Awaitable[httpx.AsyncBaseTransport]]
+"""The client's transport; raises when the client was closed between two attempts."""
+
 
 @dataclass(slots=True)
 class _Progress:
@@ -57,15 +60,13 @@ class Engine:
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
 
-    async def run(
-        self, call: Call, transport: httpx.AsyncBaseTransport, *, read: bool
-    ) -> httpx.Response:
+    async def run(self, call: Call, pool: _Pool, *, read: bool) -> httpx.Response:
         """The last attempt's response, its body read if ``read``."""
         timer = asyncio.timeout(call.deadline.remaining())
         progress = _Progress(call, self.clock(), timer)
         try:
             async with timer:
-                response = await self._attempts(progress, transport, read=read)
+                response = await self._attempts(progress, pool, read=read)
         except TimeoutError as error:
             if not timer.expired():
                 progress.error = error
@@ -81,24 +82,17 @@ class Engine:
             self._report(progress)
         return response
 
-    async def _attempts(
-        self, progress: _Progress, transport: httpx.AsyncBaseTransport, *, read: bool
-    ) -> httpx.Response:
+    async def _attempts(self, progress: _Progress, pool: _Pool, *, read: bool) -> httpx.Response:
         origin = self.origins.get(progress.call.origin)
         origin.budget.deposit()
         while True:
-            outcome = await self._attempt(progress, origin, transport, read=read)
+            outcome = await self._attempt(progress, origin, pool, read=read)
             if isinstance(outcome, httpx.Response):
                 return outcome
             await self.sleep(outcome)
 
     async def _attempt(
-        self,
-        progress: _Progress,
-        origin: Origin,
-        transport: httpx.AsyncBaseTransport,
-        *,
-        read: bool,
+        self, progress: _Progress, origin: Origin, pool: _Pool, *, read: bool
     ) -> httpx.Response | float:
         """One attempt: its response, or the seconds until the next."""
         progress.attempts += 1
@@ -106,7 +100,7 @@ class Engine:
         response: httpx.Response | None = None
         error: BaseException | None = None
         try:
-            response = await self._exchange(progress, transport)
+            response = await self._exchange(progress, await pool())
             if read:
                 await self._read(response)
             response.elapsed = timedelta(seconds=self.clock() - started)

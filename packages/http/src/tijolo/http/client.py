@@ -164,7 +164,10 @@ class HTTPClient:
     @classmethod
     def from_settings(cls, settings: HTTPClientSettings, **options: Any) -> Self:
         """A client as ``settings`` say; ``options`` are those of the constructor and win."""
-        return cls(**{**settings.http_client_options(), **options})
+        said = settings.http_client_options()
+        if "timeout" in options:
+            said["timeouts"] = said["timeouts"].narrowed(options.pop("timeout"))
+        return cls(**{**said, **options})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r}, auth={self.auth!r})"
@@ -238,7 +241,7 @@ class HTTPClient:
             RuntimeError: the client is closed.
         """
         call = self._call(method, url, options)
-        return await self._engine.run(call, await self._open(), read=True)
+        return await self._engine.run(call, self._open, read=True)
 
     @asynccontextmanager
     async def stream(
@@ -250,7 +253,7 @@ class HTTPClient:
         ``max_response_bytes`` counts here too. Raises what ``request`` raises.
         """
         call = self._call(method, url, options)
-        response = await self._engine.run(call, await self._open(), read=False)
+        response = await self._engine.run(call, self._open, read=False)
         try:
             yield response
         finally:

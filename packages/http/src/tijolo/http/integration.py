@@ -182,7 +182,7 @@ class EndpointsDeclaration(ApiHTTP):
         **client_options: More arguments of that client.
 
     Raises:
-        TypeError: when the class has no ``integration``.
+        TypeError: when the class has no ``integration``, or an annotation cannot be evaluated.
         ValueError: for ``client`` together with what would make another.
     """
 
@@ -206,6 +206,8 @@ class EndpointsDeclaration(ApiHTTP):
         self.credentials = Credentials(credentials)
         self._owns_client = client is None
         self.client = client or HTTPClient(base_url=self.base_url, auth=auth, **client_options)
+        for endpoint in self.endpoints().values():
+            endpoint.answers(type(self))  # now, and not in the first request
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_url!r})"
