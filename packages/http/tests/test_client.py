@@ -290,6 +290,52 @@ async def test_a_full_pool_is_our_own_fault_and_not_the_circuits(server) -> None
             await hanging
 
 
+async def test_an_origin_that_hangs_does_not_take_every_connection(server, other_server) -> None:
+    server.on("/")(_never)
+    limits = PoolLimits(max_connections=4, max_calls_per_origin=2)
+    timeouts = Timeouts(pool=0.05, read=5.0)
+    async with HTTPClient(limits=limits, timeouts=timeouts, retry_policy=QUICK) as client:
+        hanging = [asyncio.create_task(client.get(f"{server.url}/")) for _ in range(10)]
+        await asyncio.sleep(0)
+        assert (await client.get(f"{other_server.url}/")).status_code == 200
+        refused = await asyncio.gather(*hanging[2:], return_exceptions=True)
+        assert {type(error) for error in refused} == {httpx.PoolTimeout}
+        assert len(server.requests) == 2
+        assert not any(circuit.failures for circuit in client.circuits())
+        for task in hanging[:2]:
+            task.cancel()
+        await asyncio.wait(hanging[:2])
+
+
+async def test_places_are_given_back_however_a_call_ends(server) -> None:
+    server.on("/reset")(_reset_before_headers)
+    server.on("/half")(_truncated_body)
+    server.on("/slow")(_slow_body)
+    server.answers("/moved", (302, b"", {"Location": "/"}))
+    server.answers("/large", (200, b"x" * 100, {}))
+    limits = PoolLimits(max_calls_per_origin=1)
+    options = {"timeouts": Timeouts(pool=0.05, read=0.05), "circuit_policy": NEVER_OPEN}
+    async with client_of(server, limits=limits, **options) as client:
+        for _ in range(2):
+            for path in ("/reset", "/half", "/slow"):
+                with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError, httpx.ReadTimeout)):
+                    await client.get(path)
+            with pytest.raises(ResponseTooLargeError):
+                await client.get("/large", max_response_bytes=9)
+            with pytest.raises(DeadlineExceededError):
+                await client.get("/slow", deadline=0.01)
+            assert (await client.get("/moved", follow_redirects=True)).text == "ok"
+            async with client.stream("GET", "/slow") as response:
+                async for _piece in response.aiter_bytes():
+                    break
+        assert (await client.get("/")).text == "ok"
+    policy = CircuitPolicy(failure_threshold=1, minimum_calls=1)
+    async with client_of(server, limits=limits, circuit_policy=policy) as client:
+        for error in (httpx.ReadError, CircuitOpenError, CircuitOpenError):
+            with pytest.raises(error):
+                await client.get("/reset")
+
+
 async def test_a_keep_alive_connection_that_went_stale_is_replaced(server) -> None:
     """The server closes it at the moment when the next request is on its way."""
     seen = []

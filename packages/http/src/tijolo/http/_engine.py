@@ -178,9 +178,19 @@ class Engine:
     ) -> httpx.Response:
         """One request and the headers of its response, with leave of the origin's circuit."""
         host = origin_of(request.url)
-        permit = self.origins.get(host).circuit.acquire()
+        origin = self.origins.get(host)
+        if origin.places is not None:
+            await self._wait_for_place(origin.places, request)
+        try:
+            permit = origin.circuit.acquire()
+        except CircuitOpenError:
+            if origin.places is not None:
+                origin.places.release()
+            raise
 
         def ended(error: BaseException | None) -> None:
+            if origin.places is not None:
+                origin.places.release()
             if isinstance(error, httpx.RequestError):
                 error.request = request  # as httpx's own client does it
             self._judge(permit, error, progress)
@@ -208,6 +218,17 @@ class Engine:
             ended(error)
             await response.aclose()
             raise
+
+    @staticmethod
+    async def _wait_for_place(places: asyncio.Semaphore, request: httpx.Request) -> None:
+        timer = asyncio.timeout(request.extensions["timeout"]["pool"])
+        try:
+            async with timer:
+                await places.acquire()
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            raise httpx.PoolTimeout("every call to the origin is in use", request=request) from None
 
     @staticmethod
     def _judge(permit: Permit, error: BaseException | None, progress: _Progress) -> None:

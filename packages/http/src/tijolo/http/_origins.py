@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,10 +29,12 @@ def origin_of(url: httpx.URL) -> str:
 
 @dataclass(slots=True)
 class Origin:
-    """The circuit and the retry budget of one origin."""
+    """What limits the calls to one origin."""
 
     circuit: Circuit
     budget: RetryBudget
+    places: asyncio.Semaphore | None
+    """One for each call that may run; None for any number."""
 
 
 class OriginTable:

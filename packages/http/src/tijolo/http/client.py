@@ -317,6 +317,7 @@ class HTTPClient:
         return await asyncio.to_thread(open_transport, self._verify, self._limits, self._proxy)
 
     def _make_origin(self, name: str) -> Origin:
+        places = self._limits.max_calls_per_origin
         return Origin(
             circuit=Circuit(
                 name,
@@ -325,6 +326,7 @@ class HTTPClient:
                 on_change=self._observers.on_circuit,
             ),
             budget=RetryBudget(self.retry_policy.budget_ratio, self.retry_policy.budget_burst),
+            places=None if places is None else asyncio.Semaphore(places),
         )
 
     def _call(self, method: str, url: str, options: RequestOptions) -> Call:

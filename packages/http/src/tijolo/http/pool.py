@@ -23,6 +23,9 @@ class PoolLimits:
 
     max_connections: int = 100
     max_keepalive_connections: int = 20
+    max_calls_per_origin: int | None = None
+    """Calls to one origin at once, so that one that hangs does not take every connection; those
+    over it wait as they would for a connection. None: no limit but ``max_connections``."""
     keepalive_expiry_seconds: float = 5.0
     """An idle connection is closed after this time; below the server's own, or it goes stale."""
 
@@ -31,6 +34,10 @@ class PoolLimits:
             raise ValueError(
                 "max_connections must be at least 1 and max_keepalive_connections at least 0, got"
                 f" {self.max_connections} and {self.max_keepalive_connections}"
+            )
+        if self.max_calls_per_origin is not None and self.max_calls_per_origin < 1:
+            raise ValueError(
+                f"max_calls_per_origin must be at least 1, got {self.max_calls_per_origin}"
             )
         if self.keepalive_expiry_seconds < 0:
             raise ValueError("keepalive_expiry_seconds must not be negative")

@@ -43,6 +43,8 @@ class HTTPClientSettings(BaseSettings):
     HTTP_CLIENT_CIRCUIT_HALF_OPEN_PROBES: int = Field(default=1, ge=1)
 
     HTTP_CLIENT_MAX_CONNECTIONS: int = Field(default=100, ge=1)
+    HTTP_CLIENT_MAX_CALLS_PER_ORIGIN: int = Field(default=0, ge=0)
+    """Calls to one origin at once; 0 for no limit but that of connections."""
     HTTP_CLIENT_MAX_KEEPALIVE_CONNECTIONS: int = Field(default=20, ge=0)
     HTTP_CLIENT_KEEPALIVE_EXPIRY_SECONDS: float = Field(default=5.0, ge=0)
     HTTP_CLIENT_MAX_RESPONSE_BYTES: int = Field(default=10_485_760, ge=0)
@@ -79,6 +81,7 @@ class HTTPClientSettings(BaseSettings):
             ),
             "limits": PoolLimits(
                 max_connections=self.HTTP_CLIENT_MAX_CONNECTIONS,
+                max_calls_per_origin=self.HTTP_CLIENT_MAX_CALLS_PER_ORIGIN or None,
                 max_keepalive_connections=self.HTTP_CLIENT_MAX_KEEPALIVE_CONNECTIONS,
                 keepalive_expiry_seconds=self.HTTP_CLIENT_KEEPALIVE_EXPIRY_SECONDS,
             ),
