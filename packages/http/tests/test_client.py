@@ -859,6 +859,46 @@ async def test_the_request_id_goes_along(server) -> None:
     assert [r.headers.get("x-request-id") for r in server.requests] == ["req-42", "mine", None]
 
 
+async def test_a_request_id_that_is_no_header_stays_here(server) -> None:
+    token = set_request_id("a\r\nX-Evil: 1")
+    try:
+        async with client_of(server) as client:
+            assert (await client.get("/")).status_code == 200
+    finally:
+        clear_request_id(token)
+    assert "x-evil" not in server.requests[0].headers
+
+
+async def test_a_header_is_sent_once_however_it_is_spelled(server) -> None:
+    sent = []
+
+    def keep(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers)
+        return httpx.Response(200)
+
+    async with HTTPClient(
+        base_url=server.url,
+        default_headers={"accept": "text/plain", "USER-AGENT": "shop/1"},
+        transport=httpx.MockTransport(keep),
+    ) as client:
+        await client.get("/", headers={"aCCept": "text/csv"})
+    assert sent[0].get_list("accept") == ["text/csv"]
+    assert sent[0].get_list("user-agent") == ["shop/1"]
+
+
+async def test_a_proxy_is_used_when_it_is_named_and_never_otherwise(server, monkeypatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    proxy = server.url.replace("http://", "http://bob:hunter2@")
+    async with HTTPClient(proxy=proxy) as client, HTTPClient() as direct:
+        assert (await client.get("http://unreachable.example/x?y=1")).text == "ok"
+        assert (await direct.get(f"{server.url}/direct")).text == "ok"
+
+    assert [r.target for r in server.requests] == ["http://unreachable.example/x?y=1", "/direct"]
+    assert server.requests[0].headers["proxy-authorization"].startswith("Basic ")
+    assert "hunter2" not in repr(client)
+
+
 async def test_query_parameters_are_added_to_those_of_the_url(server) -> None:
     async with client_of(server) as client:
         await client.get("/search?page=2", params={"q": "a b&c"})

@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from tijolo.http import HTTPClient, RetryPolicy
+from tijolo.http.guard import AddressGuard
 
 QUICK = RetryPolicy(backoff_initial_seconds=0.001)
 
@@ -49,6 +50,18 @@ async def test_the_systems_authorities_are_the_default(tls_server, authority) ->
         with pytest.raises(httpx.ConnectError):
             await client.get("/")
     async with HTTPClient(base_url=server.url, verify_tls=False) as client:
+        assert (await client.get("/")).text == "ok"
+
+
+@pytest.mark.parametrize("guard", [None, AddressGuard(ports=None, allow_networks=["127.0.0.0/8"])])
+async def test_authorities_of_the_environment_are_trusted(
+    tls_server, authority, tmp_path, monkeypatch, guard
+) -> None:
+    bundle = tmp_path / "authorities.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    server = await tls_server(authority.issue_cert("127.0.0.1"), host="127.0.0.1")
+    async with HTTPClient(base_url=server.url, guard=guard) as client:
         assert (await client.get("/")).text == "ok"
 
 

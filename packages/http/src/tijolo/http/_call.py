@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import httpx
 
-from tijolo.http._bodies import ACCEPT_ENCODING
 from tijolo.http.deadlines import Deadline, Timeouts
 from tijolo.http.retry import IDEMPOTENT_METHODS
 
@@ -72,7 +71,7 @@ class Call:
         method: str,
         url: httpx.URL,
         origin: str,
-        headers: dict[str, str],
+        headers: httpx.Headers,
         options: RequestOptions,
         timeouts: Timeouts,
         max_response_bytes: int | None,
@@ -89,8 +88,7 @@ class Call:
         self.deadline = Deadline(options.get("deadline", timeouts.deadline), clock)
         self._options = options
         self._extensions: dict[str, Any] = {"timeout": timeouts.extension()}
-        self._headers = httpx.Headers(headers)
-        self._headers.setdefault("Accept-Encoding", ACCEPT_ENCODING)
+        self._headers = headers
         self._headers.update(options.get("headers"))
         self.idempotent = self._idempotent()
         self._sent: httpx.Request | None = None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import httpx
 
 from tijolo.core import REQUEST_ID_HEADER, get_request_id
+from tijolo.http._bodies import ACCEPT_ENCODING
 from tijolo.http._call import Call, RequestOptions
 from tijolo.http._engine import Engine
 from tijolo.http._origins import Origin, OriginTable, origin_of
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("tijolo.http")
 
+_HEADERS = httpx.Headers(
+    {
+        "Accept": "*/*",
+        "Accept-Encoding": ACCEPT_ENCODING,
+        "User-Agent": f"tijolo-http/{__version__}",
+    }
+)
 DEFAULT_MAX_RESPONSE_BYTES = 10 * 1024 * 1024
 _CREDENTIAL = re.compile(
     r"authorization|cookie|secret|token|password|credential|apikey|(^|[-_])(auth|key|session)([-_]|$)",
@@ -59,7 +67,8 @@ class HTTPClient:
         recovery_seconds: ``CircuitPolicy.open_seconds``.
         default_headers: Sent with every request to the origin of ``base_url``. Without a
             ``base_url`` they go everywhere, and none may be a credential.
-        verify_tls: False for no check of certificates, or a context with the authorities.
+        verify_tls: False for no check of certificates, or a context with the authorities. True
+            trusts those of certifi, or of ``SSL_CERT_FILE``, as httpx does.
         propagate_request_id: Send the id of the request that is being served, as
             ``X-Request-ID``.
         timeouts: Instead of ``timeout``: connect, read, write, pool, and the whole.
@@ -136,8 +145,9 @@ class HTTPClient:
         self.max_response_bytes = max_response_bytes
         self._base = _base(base_url)
         self._base_origin = origin_of(self._base) if base_url else ""
-        self._default_headers = dict(default_headers or {})
-        _refuse_unbound(self._base_origin, self._default_headers, auth)
+        _refuse_unbound(self._base_origin, default_headers or {}, auth)
+        self._home_headers = httpx.Headers(_HEADERS)
+        self._home_headers.update(default_headers)
         self._verify = verify_tls
         self._guard = guard
         self._given = transport
@@ -332,11 +342,10 @@ class HTTPClient:
     def _call(self, method: str, url: str, options: RequestOptions) -> Call:
         target = self._absolute(url)
         origin = origin_of(target)
-        headers = {"Accept": "*/*", "User-Agent": f"tijolo-http/{__version__}"}
-        if origin == self._base_origin or not self._base_origin:
-            headers.update(self._default_headers)
+        at_home = origin == self._base_origin or not self._base_origin
+        headers = httpx.Headers(self._home_headers if at_home else _HEADERS)
         request_id = get_request_id() if self.propagate_request_id else None
-        if request_id:
+        if request_id and request_id.isascii() and request_id.isprintable():
             headers[REQUEST_ID_HEADER] = request_id
         return Call(
             method=method.upper(),

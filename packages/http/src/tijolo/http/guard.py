@@ -181,7 +181,7 @@ class AddressGuard:
         self, *, verify_tls: bool | ssl.SSLContext = True, limits: PoolLimits | None = None
     ) -> httpx.AsyncBaseTransport:
         """A transport that this guard watches; whoever takes it closes it."""
-        context = httpx.create_ssl_context(verify=verify_tls, trust_env=False)
+        context = httpx.create_ssl_context(verify=verify_tls)
         return _GuardedTransport(self, context, limits or PoolLimits())
 
 

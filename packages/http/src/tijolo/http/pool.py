@@ -49,7 +49,6 @@ def open_transport(
     """httpx's own transport; reads certificate authorities, so call it in a thread."""
     return httpx.AsyncHTTPTransport(
         verify=verify,
-        trust_env=False,
         limits=httpx.Limits(
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
