@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from datetime import timedelta
 
 import httpx
@@ -270,6 +271,21 @@ async def test_the_bulkheads_places_survive_cancellation_and_waits_that_end() ->
         await holder
     gate.set()
     await call()
+
+
+async def test_no_place_is_lost_when_half_of_the_calls_are_cancelled() -> None:
+    @sp.Bulkhead(4, max_waiting=200, max_wait_seconds=5)
+    async def call() -> str:
+        await asyncio.sleep(0.001)
+        return "done"
+
+    chance = random.Random(7)
+    tasks = [asyncio.create_task(call()) for _ in range(120)]
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        chance.choice(tasks).cancel() if chance.random() < 0.2 else None
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*(call() for _ in range(4))) == ["done"] * 4
 
 
 async def test_the_patterns_compose_in_the_documented_order(clock) -> None:

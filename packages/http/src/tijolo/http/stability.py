@@ -34,6 +34,8 @@ from tijolo.http.errors import CircuitOpenError, UpstreamError
 from tijolo.http.retry import RetryBudget, RetryPolicy
 
 __all__ = [
+    "DEPENDENCY_FAILURES",
+    "TRANSIENT",
     "Bulkhead",
     "BulkheadFullError",
     "CircuitBreaker",
@@ -437,7 +439,8 @@ class Bulkhead(StabilityPattern):
             raise full
         self._waiting += 1
         try:
-            await asyncio.wait_for(self._places.acquire(), self._max_wait)
+            async with asyncio.timeout(self._max_wait):
+                await self._places.acquire()
         except TimeoutError:
             raise full from None
         finally:
