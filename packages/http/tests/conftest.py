@@ -143,8 +143,8 @@ class FailingServer:
         return Received(method, target, headers, body, number)
 
 
-async def _ok(_r: Received, _in: asyncio.StreamReader, out: Answer) -> None:
-    await out.send(200, b"ok")
+async def _ok(received: Received, _in: asyncio.StreamReader, out: Answer) -> None:
+    await out.send(200, b"" if received.method == "HEAD" else b"ok")
 
 
 @pytest.fixture

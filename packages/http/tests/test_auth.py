@@ -248,6 +248,35 @@ async def test_a_token_endpoint_that_fails_is_one_error_without_a_secret(
     assert "s3cret" not in str(caught.value) + repr(caught.value)
 
 
+async def test_an_answer_of_the_token_endpoint_that_never_comes_is_one_error(
+    server, other_server
+) -> None:
+    async def closes(_r, _in, out) -> None:
+        out.close()
+
+    other_server.on("/token")(closes)
+    async with HTTPClient(retry_policy=ONCE) as tokens:
+        auth = oauth(other_server, client=tokens)
+        async with HTTPClient(base_url=server.url, auth=auth) as client:
+            outcomes = await asyncio.gather(
+                *(client.get("/") for _ in range(20)), return_exceptions=True
+            )
+    assert {type(o) for o in outcomes} == {AuthenticationFailedError}
+    assert len(other_server.requests) == 1
+
+
+async def test_a_stream_is_not_sent_again_with_a_new_token(server, other_server) -> None:
+    token_endpoint(other_server)
+    server.answers("/", 401)
+
+    async def chunks():
+        yield b"x"
+
+    async with HTTPClient(base_url=server.url, auth=oauth(other_server)) as client:
+        assert (await client.post("/", content=chunks())).status_code == 401
+    assert len(server.requests) == 1
+
+
 async def test_a_lifetime_that_is_nonsense_is_bounded(server, other_server, clock) -> None:
     asked = token_endpoint(other_server, lifetime="forever")
     auth = oauth(other_server, clock=clock)

@@ -441,6 +441,17 @@ async def test_a_retry_after_beyond_the_deadline_raises_at_once(server, clock) -
     assert len(server.requests) == 2
 
 
+async def test_a_stream_that_is_told_to_come_back_later_gives_its_connection_back(server) -> None:
+    server.answers("/", (503, b"later", {"Retry_After": "3600"}))
+    limits = PoolLimits(max_connections=1)
+    async with client_of(server, limits=limits, timeouts=Timeouts(pool=0.1)) as client:
+        with pytest.raises(RetryAfterTooLongError) as caught:
+            async with client.stream("GET", "/"):
+                pass
+        assert caught.value.response.text == "later"
+        assert (await client.get("/other")).status_code == 200
+
+
 async def test_a_long_retry_after_of_a_post_is_the_callers_to_read(server) -> None:
     server.answers("/", (503, b"", {"Retry_After": "3600"}))
     async with client_of(server) as client:
@@ -811,6 +822,18 @@ async def test_a_location_that_is_no_place_to_go_is_refused(server, location) ->
             await client.get("/a")
 
 
+async def test_a_stream_does_not_follow_a_redirect_that_keeps_the_body(server) -> None:
+    server.answers("/a", (307, b"", {"Location": "/b"}), 303)
+
+    async def chunks():
+        yield b"x"
+
+    async with client_of(server, follow_redirects=True) as client:
+        with pytest.raises(RedirectNotAllowedError):
+            await client.post("/a", content=chunks())
+    assert [r.path for r in server.requests] == ["/a"]
+
+
 async def test_a_body_does_not_follow_to_another_origin(server, other_server) -> None:
     server.answers("/a", (307, b"", {"Location": f"{other_server.url}/trap"}))
     async with client_of(server, follow_redirects=True) as client:
@@ -1109,6 +1132,45 @@ async def test_a_transport_that_was_given_is_not_closed_and_one_that_was_made_is
     async with HTTPClient(transport=Transport) as client:
         await client.get("http://a.example/")
     assert len(closed) == 1
+
+
+async def test_every_verb_is_sent_as_it_is_called(server) -> None:
+    async with client_of(server) as client:
+        for verb in ("get", "head", "options", "post", "put", "patch", "delete"):
+            await getattr(client, verb)("/")
+    assert [r.method for r in server.requests] == [
+        "GET",
+        "HEAD",
+        "OPTIONS",
+        "POST",
+        "PUT",
+        "PATCH",
+        "DELETE",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: PoolLimits(max_connections=0), "max_connections"),
+        (lambda: PoolLimits(max_calls_per_origin=0), "max_calls_per_origin"),
+        (lambda: PoolLimits(keepalive_expiry_seconds=-1), "keepalive"),
+        (lambda: Timeouts(connect=0), "connect"),
+        (lambda: Timeouts(deadline=-1), "deadline"),
+        (lambda: HTTPClient(base_url="ftp://x.example"), "base_url"),
+        (lambda: HTTPClient(base_url="https://x.example/?a=b"), "base_url"),
+        (lambda: HTTPClient(base_url="/relative"), "base_url"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(make, name) -> None:
+    with pytest.raises(ValueError, match=name):
+        make()
+
+
+async def test_a_scheme_that_is_not_http_is_refused(server) -> None:
+    async with client_of(server) as client:
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await client.get("ftp://files.example/")
 
 
 def test_options_that_contradict_each_other_are_refused() -> None:

@@ -116,6 +116,28 @@ async def test_an_error_that_the_annotation_names_is_returned(server) -> None:
     assert answer == Translator.SchemaError.http400(message="what?")
 
 
+async def test_models_may_be_declared_at_the_endpoint(server) -> None:
+    class Fault(BaseModel):
+        code: int
+
+    class Small(EndpointsDeclaration):
+        integration = IntegrationHTTP("small")
+
+        @integration.endpoint(HTTPMethod.get, "/", errors={409: Fault, "default": Fault})
+        async def get(api: ApiHTTP) -> Any:
+            assert (api.httpmethod, api.version, api.url.path) == ("GET", "", "/")
+            return await api.call()
+
+    server.answers("/", (409, b'{"code": 1}', {}), (404, b'{"code": 2}', {}), (410, b"gone", {}))
+    async with Small(server.url) as api:
+        for code in (1, 2):
+            with pytest.raises(IntegrationError) as caught:
+                await api.get()
+            assert caught.value.error.code == code
+        with pytest.raises(IntegrationError, match="fit"):
+            await api.get()
+
+
 async def test_an_error_that_is_declared_is_raised_with_its_model(server) -> None:
     server.answers("/v1/words/a/in/pt", (404, _json({"missing": "a"}), {}))
     async with translator(server) as api:
@@ -226,6 +248,7 @@ def test_nothing_shows_a_credential() -> None:
     shown = repr(api) + repr(api.credentials) + repr(api.client) + json.dumps(api.docs())
     assert "s3cret" not in shown
     assert "t0ken" not in shown
+    assert dict(api.credentials) == {"API_TOKEN": "s3cret"}
     assert "API_TOKEN" in repr(api.credentials)
 
 
@@ -362,6 +385,17 @@ async def test_the_registry_is_one_resource_for_all(server) -> None:
     assert await registry.health_check()
     await registry.disconnect()
     assert not await registry.health_check()
+
+
+async def test_a_registry_that_opens_in_part_closes_what_it_opened(server) -> None:
+    class Broken(Translator):
+        async def connect(self) -> None:
+            raise OSError("no")
+
+    good, bad = translator(server), Broken("https://x.example")
+    with pytest.raises(OSError, match="no"):
+        await IntegrationRegistry([good, bad]).connect()
+    assert not await good.health_check()
 
 
 def page(registry, **access) -> httpx.AsyncClient:
