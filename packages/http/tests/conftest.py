@@ -71,6 +71,7 @@ class FailingServer:
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     handlers: dict[str, Handler] = field(default_factory=dict)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -96,6 +97,13 @@ class FailingServer:
 
         self.handlers[path] = handler
 
+    async def arrived(self, count: int) -> None:
+        """Wait until there were that many requests."""
+        async with asyncio.timeout(20):
+            while len(self.requests) < count:
+                self._news.clear()
+                await self._news.wait()
+
     async def start(self, context: ssl.SSLContext | None = None) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -116,6 +124,7 @@ class FailingServer:
         try:
             while not out.closed and (received := await self._read(reader, number)) is not None:
                 self.requests.append(received)
+                self._news.set()
                 handler = self.handlers.get(received.path, _ok)
                 await handler(received, reader, out)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):

@@ -57,15 +57,14 @@ async def test_its_errors_are_httpxs(server) -> None:
     server.on("/never")(never)
     server.on("/closes")(closes)
     server.on("/half")(half)
-    options = {"timeouts": Timeouts(read=0.03), "retry_policy": RetryPolicy(1)}
-    async with client_of(server, **options) as client:
-        for path, error in (
-            ("/never", httpx.ReadTimeout),
-            ("/closes", httpx.RemoteProtocolError),
-            ("/half", httpx.RemoteProtocolError),
+    async with client_of(server, retry_policy=RetryPolicy(1)) as client:
+        for path, error, timeout in (
+            ("/never", httpx.ReadTimeout, 0.05),
+            ("/closes", httpx.RemoteProtocolError, 20),
+            ("/half", httpx.RemoteProtocolError, 20),
         ):
             with pytest.raises(error):
-                await client.get(path)
+                await client.get(path, timeout=timeout)
         await server.stop()
         with pytest.raises(httpx.ConnectError):
             await client.get("/", timeout=1)
