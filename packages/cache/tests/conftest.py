@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from contextlib import closing, suppress
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -123,7 +122,7 @@ def run_python(tmp_path):
 
     async def run(source, *argument_lists):
         script = tmp_path / f"script_{secrets.token_hex(4)}.py"
-        Path(script).write_text(source)
+        await asyncio.to_thread(script.write_text, source)
         started = [
             await asyncio.create_subprocess_exec(
                 sys.executable, str(script), *arguments, stdout=-1, stderr=-1

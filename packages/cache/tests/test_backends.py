@@ -90,8 +90,8 @@ async def test_memory_bounds_leases_and_tags_and_a_lost_tag_is_a_miss():
     await fill(backend, "first", tags=["tag"])
     for n in range(200):
         await backend.acquire(f"k{n}", [f"tag{n}"], "t", 60, 60)
-    assert len(backend._leases) <= 10  # noqa: SLF001
-    assert len(backend._tags) <= 11  # noqa: SLF001
+    assert len(backend._leases) <= 10
+    assert len(backend._tags) <= 11
     assert (await backend.read("first", ["tag"])).versions == [None]
 
 

@@ -11,12 +11,12 @@ import pytest_asyncio
 
 pytest.importorskip("redis")
 
-from redis.asyncio import Redis  # noqa: E402
+from redis.asyncio import Redis
 
-from tijolo.cache import BackendRefusedError, NotConnectedError, RedisSettings  # noqa: E402
-from tijolo.cache.redis import AsyncRedisManager, LockLostError, RedisBackend  # noqa: E402
-from tijolo.cache.testing import BackendContract  # noqa: E402
-from tijolo.core import Resource  # noqa: E402
+from tijolo.cache import BackendRefusedError, NotConnectedError, RedisSettings
+from tijolo.cache.redis import AsyncRedisManager, LockLostError, RedisBackend
+from tijolo.cache.testing import BackendContract
+from tijolo.core import Resource
 
 
 @pytest.mark.redis
@@ -206,7 +206,7 @@ async def test_a_lock_has_one_holder_and_a_growing_fence(redis, name):
 
 @pytest.mark.redis
 async def test_a_lock_that_ended_before_its_block_says_so_and_frees_nobody_else(redis, name):
-    with pytest.raises(LockLostError, match="ended before"):
+    with pytest.raises(LockLostError, match="ended before"):  # noqa: PT012
         async with redis.lock(name, lease_seconds=0.02) as lock:
             await asyncio.sleep(0.06)
             assert await lock.extend(5) is False

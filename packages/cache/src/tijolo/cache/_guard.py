@@ -44,8 +44,8 @@ class Guard:
         """Whether the backend counts as down."""
         return self._open_until is not None
 
-    async def call(self, operation: Callable[[], Awaitable[T]]) -> T:
-        """The operation's result.
+    async def call(self, operation: Callable[[], Awaitable[T]], *, anyway: bool = False) -> T:
+        """The operation's result; ``anyway`` tries it even while the backend is left alone.
 
         Raises:
             BackendUnavailableError: it failed, took too long, or was not tried.
@@ -53,7 +53,7 @@ class Guard:
         """
         if self._timeout is None:
             return await operation()
-        probe = self._open_until is not None and self._admit_probe()
+        probe = not anyway and self._open_until is not None and self._admit_probe()
         try:
             async with asyncio.timeout(self._timeout):
                 result = await operation()

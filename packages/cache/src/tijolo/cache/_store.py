@@ -102,15 +102,15 @@ class GuardedStore:
             if self._replay is None or self._replay.done():
                 self._replay = asyncio.get_running_loop().create_task(self._repeat())
 
-    async def settle(self) -> None:
-        """Carry out what is pending.
+    async def settle(self, *, anyway: bool = False) -> None:
+        """Carry out what is pending; ``anyway`` asks a backend that is left alone, too.
 
         Raises:
             BackendUnavailableError: not now.
         """
         keys, tags = list(self._keys), list(self._tags)
         if keys or tags:
-            await self._guard.call(lambda: self.backend.invalidate(keys, tags))
+            await self._guard.call(lambda: self.backend.invalidate(keys, tags), anyway=anyway)
             self._keys.difference_update(keys)
             self._tags.difference_update(tags)
             self._count()
@@ -122,7 +122,7 @@ class GuardedStore:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         with suppress(BackendUnavailableError):
-            await self.settle()
+            await self.settle(anyway=True)
 
     async def _do(self, operation: Callable[[], Awaitable[T]]) -> T:
         if self._keys or self._tags:

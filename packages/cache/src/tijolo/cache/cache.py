@@ -19,7 +19,11 @@ from tijolo.cache.settings import CacheSettings
 from tijolo.cache.stats import CacheStats, Observer
 
 T = TypeVar("T")
-_typed: Callable[[Any], TypedCodec[Any]] = lru_cache(maxsize=256)(TypedCodec)
+
+
+@lru_cache(maxsize=256)
+def _typed(result_type: Any) -> TypedCodec[Any]:
+    return TypedCodec(result_type)
 
 
 class Cache:

@@ -146,7 +146,7 @@ def same(left: Any, right: Any) -> bool:
         names = [f.name for f in dataclasses.fields(left)]
         return all(same(getattr(left, n), getattr(right, n)) for n in names)
     if isinstance(left, Mapping):
-        return _same_items(left, right)
+        return _same_items(left, right)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(left, (list, tuple)):
         return len(left) == len(right) and all(map(same, left, right))  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(left, (set, frozenset)):

@@ -129,7 +129,7 @@ class CachedFunction(Generic[P, T]):
         self._run = runner(function)
         functools.update_wrapper(self, function)
         self._function = function
-        self._codec: Codec[T] | None = codec or codec_of(function, lazily=True)
+        self._codec: Codec[T] | None = codec or codec_of(function)
 
     def __repr__(self) -> str:
         return f"<cached {self._keys.name}>"
@@ -169,8 +169,7 @@ class CachedFunction(Generic[P, T]):
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[T]:
         codec = self._codec
         if codec is None:
-            codec = self._codec = codec_of(self._function, lazily=False)
-            assert codec is not None
+            codec = self._codec = resolved_codec(self._function)
         bound = self._keys.arguments.bind(args, kwargs)
         material = self._keys.material(bound, args, kwargs)
         return Call(
@@ -184,6 +183,10 @@ class CachedFunction(Generic[P, T]):
         )
 
 
+class UnknownAnnotationError(NameError, TypeError):
+    """The return annotation names something that does not exist."""
+
+
 class BoundFunction(Generic[T]):
     """A cached method of one object."""
 
@@ -192,6 +195,7 @@ class BoundFunction(Generic[T]):
         self.__wrapped__ = function.__wrapped__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, T]:
+        """What is kept for these arguments, or what the method returns."""
         return self._cached(self.__self__, *args, **kwargs)
 
     def key_for(self, *args: Any, **kwargs: Any) -> str:
@@ -289,8 +293,10 @@ def make_policy(cache: Cache, ttl: float | None, options: dict[str, Any]) -> Cac
     unknown = sorted(set(options) - set(fields))
     if unknown:
         raise TypeError(f"unknown option {unknown[0]!r}; there are: {', '.join(fields)}")
-    defaults = {name: getattr(cache.policy, name) for name in fields}
-    return CachePolicy(**{**defaults, "ttl": cache.policy.ttl if ttl is None else ttl, **options})
+    chosen: dict[str, Any] = {name: getattr(cache.policy, name) for name in fields}
+    if ttl is not None:
+        chosen["ttl"] = ttl
+    return CachePolicy(**{**chosen, **options})
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -320,11 +326,24 @@ def runner(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, An
     return functools.partial(run_in_threadpool, function)
 
 
-def codec_of(function: Callable[..., Any], *, lazily: bool) -> Codec[Any] | None:
+def codec_of(function: Callable[..., Any]) -> Codec[Any] | None:
     """The codec of the return annotation; None while its names are not there yet.
 
     Raises:
         TypeError: there is no annotation, or it says nothing.
+    """
+    try:
+        return resolved_codec(function)
+    except NameError:
+        return None
+
+
+def resolved_codec(function: Callable[..., Any]) -> Codec[Any]:
+    """The codec of the return annotation.
+
+    Raises:
+        TypeError: there is no annotation, or it says nothing.
+        UnknownAnnotationError: a name in it is not there.
     """
     name = name_of(function)
     if "return" not in getattr(function, "__annotations__", {}):
@@ -332,9 +351,9 @@ def codec_of(function: Callable[..., Any], *, lazily: bool) -> Codec[Any] | None
     try:
         annotation = get_type_hints(function, include_extras=True)["return"]
     except NameError as exc:
-        if lazily:
-            return None
-        raise TypeError(f"{name}: {exc} in its annotations; give result_type=") from exc
+        raise UnknownAnnotationError(
+            f"{name}: {exc} in its annotations; give result_type="
+        ) from exc
     return TypedCodec(annotation)
 
 
@@ -359,7 +378,7 @@ def _surroundings(function: Callable[..., Any]) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     for name, cell in zip(getattr(code, "co_freevars", ()), cells, strict=False):
         try:
-            value = cell.cell_contents
+            value: object = cell.cell_contents
         except ValueError:  # not assigned yet
             continue
         if isinstance(value, _SCALARS):

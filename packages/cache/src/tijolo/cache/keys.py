@@ -43,7 +43,7 @@ def canonical(value: object) -> str:
 
 
 def _write(value: Any, depth: int) -> str:
-    kind = type(value)
+    kind: type[Any] = type(value)
     scalar = _SCALARS.get(kind)
     if scalar is not None:
         tag, text = scalar(value)
@@ -91,7 +91,8 @@ def _container_or_subclass(value: Any, kind: type, depth: int) -> str:
     if isinstance(value, Mapping):
         return _named("P", kind, _pairs("{", value.items(), depth))
     if isinstance(value, (set, frozenset)):
-        parts = sorted(_write(item, depth + 1) for item in value)
+        members: set[Any] | frozenset[Any] = value
+        parts = sorted(_write(item, depth + 1) for item in members)
         return _named("S", kind, f"{len(parts)}:{''.join(parts)}")
     if isinstance(value, (tuple, list)):
         return _named("L", kind, _sequence("[", value, depth))
@@ -131,15 +132,10 @@ _SCALARS: dict[type, Callable[[Any], tuple[str, str]]] = {
     UUID: lambda v: ("u", v.hex),
     PurePath: lambda v: ("p", str(v)),
     AnyUrl: lambda v: ("l", str(v)),
-    **{
-        kind: _address
-        for kind in (
-            ipaddress.IPv4Address,
-            ipaddress.IPv6Address,
-            ipaddress.IPv4Network,
-            ipaddress.IPv6Network,
-        )
-    },
+    ipaddress.IPv4Address: _address,
+    ipaddress.IPv6Address: _address,
+    ipaddress.IPv4Network: _address,
+    ipaddress.IPv6Network: _address,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -134,7 +134,7 @@ class AsyncRedisManager:
             return
         kwargs = dict(self._kwargs)
         retry = kwargs.pop("retry", None) or Retry(NoBackoff(), 0)
-        pool = BlockingConnectionPool.from_url(
+        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
             self._url,
             decode_responses=self.decode_responses,
             timeout=kwargs.get("socket_timeout"),
@@ -164,7 +164,7 @@ class AsyncRedisManager:
             return False
 
     @asynccontextmanager
-    async def get_client_context(self) -> AsyncIterator[Redis]:
+    async def get_client_context(self) -> AsyncGenerator[Redis]:
         """``async with redis.get_client_context() as client``: the shared client."""
         yield self.client
 
@@ -186,7 +186,7 @@ class AsyncRedisManager:
         return int(value)
 
     @asynccontextmanager
-    async def lock(self, name: str, *, lease_seconds: float = 10.0) -> AsyncIterator[RedisLock]:
+    async def lock(self, name: str, *, lease_seconds: float = 10.0) -> AsyncGenerator[RedisLock]:
         """Hold ``name`` for the block, or for ``lease_seconds`` at most.
 
         The lock's ``fence`` grows with every holder: pass it to what you write, and let that

@@ -11,6 +11,8 @@ A backend of your own proves itself by inheriting the contract::
             await backend.disconnect()
 """
 
+# ruff: noqa: S101, D102  (a test suite that is shipped; its names are its sentences)
+
 from __future__ import annotations
 
 import asyncio

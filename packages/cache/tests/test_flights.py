@@ -1,0 +1,282 @@
+"""One computation for all who wait, and what happens when it ends badly."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tijolo.cache import Cache, MemoryBackend, cached
+from tijolo.core import NotFoundException, ServiceUnavailableException
+
+
+async def test_fifty_misses_at_once_compute_once(cache):
+    calls = 0
+
+    @cached(cache)
+    async def slow(n: int) -> int:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0.03)
+        return n
+
+    assert await asyncio.gather(*(slow(7) for _ in range(50))) == [7] * 50
+    assert calls == 1
+    # one who came between the end of the computation and the store reads the entry
+    assert (cache.stats.misses, cache.stats.shared + cache.stats.hits) == (1, 49)
+
+
+async def test_different_keys_do_not_wait_for_each_other(memory):
+    running = 0
+    most = 0
+
+    @cached(memory)
+    async def slow(n: int) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        return n
+
+    await asyncio.gather(*(slow(n) for n in range(20)))
+    assert most == 20
+
+
+async def test_a_cancelled_leader_neither_cancels_nor_hangs_the_others(cache):
+    started = []
+    begun = asyncio.Event()
+
+    @cached(cache)
+    async def slow() -> int:
+        started.append(asyncio.current_task())
+        begun.set()
+        await asyncio.sleep(0.03)
+        return len(started)
+
+    callers = [asyncio.ensure_future(slow()) for _ in range(20)]
+    await begun.wait()
+    assert started == [callers[0]]  # in the caller's own task, with the caller's own session
+    callers[0].cancel()
+    results = await asyncio.wait_for(asyncio.gather(*callers, return_exceptions=True), 5)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert results[1:] == [2] * 19
+    assert len(started) == 2
+
+
+async def test_leaders_that_are_cancelled_one_after_the_other_leave_an_answer(memory):
+    @cached(memory)
+    async def slow() -> int:
+        await asyncio.sleep(0.01)
+        return 1
+
+    callers = [asyncio.ensure_future(slow()) for _ in range(12)]
+    for caller in callers[:-1]:
+        await asyncio.sleep(0.002)
+        caller.cancel()
+    assert await asyncio.wait_for(callers[-1], 5) == 1
+    assert memory.loader.flights.get("anything") is None
+
+
+async def test_a_cancelled_follower_takes_nobody_along(memory):
+    @cached(memory)
+    async def slow() -> int:
+        await asyncio.sleep(0.02)
+        return 1
+
+    callers = [asyncio.ensure_future(slow()) for _ in range(3)]
+    await asyncio.sleep(0.005)
+    callers[1].cancel()
+    results = await asyncio.gather(*callers, return_exceptions=True)
+    assert (results[0], results[2]) == (1, 1)
+    assert memory.stats.misses == 1
+
+
+async def test_those_who_wait_get_the_leaders_exception_and_it_is_not_kept(cache):
+    calls = 0
+
+    @cached(cache)
+    async def broken() -> int:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0.02)
+        raise ServiceUnavailableException("later")
+
+    for attempt in (1, 2):
+        results = await asyncio.gather(*(broken() for _ in range(10)), return_exceptions=True)
+        assert all(isinstance(r, ServiceUnavailableException) for r in results)
+        assert calls == attempt
+
+
+async def test_results_that_are_not_kept_are_shared_all_the_same(cache):
+    calls = 0
+
+    @cached(cache)
+    async def nothing() -> int | None:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0.03)
+        return None
+
+    assert await asyncio.gather(*(nothing() for _ in range(20))) == [None] * 20
+    assert calls == 1
+
+
+async def test_old_values_are_returned_while_one_is_computed(memory, clock, events):
+    version = 0
+    release = asyncio.Event()
+
+    @cached(memory, ttl=10, stale_while_revalidate=60)
+    async def page() -> int:
+        nonlocal version
+        version += 1
+        if version == 2:
+            await release.wait()
+        return version
+
+    assert await page() == 1
+    clock.advance(11)
+    assert [await page() for _ in range(5)] == [1] * 5
+    await asyncio.sleep(0)
+    assert version == 2
+    release.set()
+    await asyncio.sleep(0.01)
+    assert await page() == 2
+    assert version == 2
+    assert memory.stats.stale == 5
+    clock.advance(10 + 60 + 1)
+    assert await page() == 3  # too old to be of use
+
+
+async def test_a_refresh_that_fails_leaves_the_old_value_and_is_logged_once(memory, clock, caplog):
+    calls = 0
+
+    @cached(memory, ttl=10, stale_while_revalidate=60)
+    async def page() -> int:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise RuntimeError("down")
+        return 1
+
+    await page()
+    clock.advance(11)
+    for _ in range(5):
+        assert await page() == 1
+        await asyncio.sleep(0.001)
+    assert calls > 2
+    assert caplog.text.count("failed; its last result is used") == 1
+
+
+async def test_refreshes_are_bounded_and_end_with_the_cache(namespace, clock):
+    cache = Cache(
+        MemoryBackend(clock=clock), namespace=namespace, clock=clock, max_background=3, jitter=0
+    )
+    running = 0
+    cancelled = 0
+    first = True
+
+    @cached(cache, ttl=10, stale_while_revalidate=60)
+    async def page(n: int) -> int:
+        nonlocal running, cancelled
+        if first:
+            return n
+        running += 1
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled += 1
+            raise
+        return n
+
+    for n in range(10):
+        await page(n)
+    first = False
+    clock.advance(11)
+    assert [await page(n) for n in range(10)] == list(range(10))
+    await asyncio.sleep(0.005)
+    assert running == 3
+    await asyncio.wait_for(cache.disconnect(), 5)
+    assert cancelled == 3
+
+
+async def test_with_an_ignored_session_one_caller_refreshes_and_the_others_do_not_wait(
+    memory, clock
+):
+    sessions = []
+    release = asyncio.Event()
+
+    @cached(memory, ttl=10, stale_while_revalidate=60, ignore=["session"])
+    async def page(session: str) -> int:
+        sessions.append(session)
+        if len(sessions) == 2:
+            await release.wait()
+        return len(sessions)
+
+    await page("first")
+    clock.advance(11)
+    refreshing = asyncio.ensure_future(page("second"))
+    await asyncio.sleep(0.001)
+    assert [await page(f"other {n}") for n in range(3)] == [1, 1, 1]
+    release.set()
+    assert await refreshing == 2
+    assert sessions == ["first", "second"]
+    assert await page("last") == 2
+
+
+async def test_an_old_value_stands_in_for_a_failure_as_long_as_it_may(memory, clock):
+    down = False
+
+    @cached(memory, ttl=10, stale_if_error=60)
+    async def page() -> int:
+        if down:
+            raise ConnectionError
+        return 1
+
+    await page()
+    down = True
+    clock.advance(50)
+    assert await asyncio.gather(*(page() for _ in range(5))) == [1] * 5
+    clock.advance(21)
+    with pytest.raises(ConnectionError):
+        await page()
+
+
+async def test_an_old_value_does_not_stand_in_for_an_answer(memory, clock):
+    gone = False
+
+    @cached(memory, ttl=10, stale_if_error=60, stale_while_revalidate=1, background=False)
+    async def page() -> int:
+        if gone:
+            raise NotFoundException
+        return 1
+
+    await page()
+    gone = True
+    clock.advance(10.5)
+    with pytest.raises(NotFoundException):
+        await page()
+
+
+async def test_a_lease_is_renewed_while_a_computation_takes_longer(cache):
+    @cached(cache, lease_seconds=0.06)
+    async def slow() -> int:
+        await asyncio.sleep(0.18)
+        return 1
+
+    assert await slow() == 1
+    assert cache.stats.stored == 1
+    assert await slow() == 1
+    assert cache.stats.misses == 1
+
+
+async def test_a_computation_that_blocks_past_its_lease_keeps_nothing(cache):
+    import time
+
+    @cached(cache, lease_seconds=0.03)
+    async def blocking() -> int:
+        time.sleep(0.08)  # noqa: ASYNC251, what must not happen and does
+        return 1
+
+    assert await blocking() == 1
+    assert cache.stats.outdated == 1
