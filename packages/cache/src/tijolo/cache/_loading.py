@@ -26,8 +26,8 @@ from tijolo.cache.stats import CacheEvent, CacheStats, Kind, Observer
 T = TypeVar("T")
 ATTEMPTS = 3
 """How often one who waited asks again when something was invalidated meanwhile."""
-PRIVATE_SECONDS = 5.0
-"""How long callers do not wait for one another after a result that could not be shared."""
+PRIVATE_SECONDS = 2.0
+"""How long callers do not wait for one another after some waited for a result of no use to them."""
 MAX_PRIVATE = 4_096
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.25
 _logger = logging.getLogger("tijolo.cache")
@@ -156,6 +156,10 @@ class Loader:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def now(self) -> float:
+        """Seconds since the epoch, as the entries count."""
+        return self._clock()
 
     def emit(self, kind: Kind, name: str, **more: Any) -> None:
         """Tell the observers; one that raises is logged once and changes nothing."""
@@ -294,7 +298,7 @@ class Loader:
         now = self._clock()
         loaded = Loaded(loaded.value, "miss", now, now + (ttl or 0.0))
         landed = None if data is None else Landed(data, now, loaded.fresh_until)
-        if landed is None:
+        if landed is None and flight.waiting:
             self._mark_private(call.key)
         # those who come from here on do not join: the answer to "is it still valid?" is older
         self.flights.finish_joining(call.key, flight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
@@ -22,7 +22,13 @@ T = TypeVar("T")
 
 
 @lru_cache(maxsize=256)
+def _remembered(result_type: Hashable) -> TypedCodec[Any]:
+    return TypedCodec(result_type)
+
+
 def _typed(result_type: Any) -> TypedCodec[Any]:
+    if isinstance(result_type, Hashable):
+        return _remembered(result_type)
     return TypedCodec(result_type)
 
 

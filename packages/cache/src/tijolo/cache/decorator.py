@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 KeyFunction = Callable[..., object]
 TagNames = Sequence[str] | Callable[..., Iterable[str]]
-_SCALARS = (bool, int, str, bytes, float, type(None))
+_SCALARS: tuple[type, ...] = (bool, int, str, bytes, float, type(None))
 
 
 class HasCache(Protocol):

@@ -43,7 +43,7 @@ def canonical(value: object) -> str:
 
 
 def _write(value: Any, depth: int) -> str:
-    kind: type[Any] = type(value)
+    kind: type[Any] = type(value)  # pyright: ignore[reportUnknownVariableType]
     scalar = _SCALARS.get(kind)
     if scalar is not None:
         tag, text = scalar(value)
@@ -91,7 +91,7 @@ def _container_or_subclass(value: Any, kind: type, depth: int) -> str:
     if isinstance(value, Mapping):
         return _named("P", kind, _pairs("{", value.items(), depth))
     if isinstance(value, (set, frozenset)):
-        members: set[Any] | frozenset[Any] = value
+        members: Any = value  # pyright: ignore[reportUnknownVariableType]
         parts = sorted(_write(item, depth + 1) for item in members)
         return _named("S", kind, f"{len(parts)}:{''.join(parts)}")
     if isinstance(value, (tuple, list)):
