@@ -7,7 +7,6 @@ import enum
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
 
 
 class Ended(enum.Enum):
@@ -98,5 +97,14 @@ class Flights:
                 del self._by_key[key]
 
 
-leading: ContextVar[frozenset[Any]] = ContextVar("tijolo_cache_leading", default=frozenset())
+class Leading:
+    """A computation that the current task, or one that started it, is in the middle of."""
+
+    __slots__ = ("active", "key", "of")
+
+    def __init__(self, of: object, key: str) -> None:
+        self.of, self.key, self.active = of, key, True
+
+
+leading: ContextVar[tuple[Leading, ...]] = ContextVar("tijolo_cache_leading", default=())
 """What the running computation is for: waiting for oneself would never end."""

@@ -134,7 +134,8 @@ def decoded(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 def presents_credentials(scope: Mapping[str, Any], names: Iterable[str]) -> bool:
     """Whether a request says who sends it: by a header, a certificate or Starlette's ``user``."""
     wanted = {name.encode("latin-1") for name in names}
-    tls: Any = (scope.get("extensions") or {}).get("tls") or {}
+    extensions: Mapping[str, Any] = scope.get("extensions") or {}
+    tls: Mapping[str, Any] = extensions.get("tls") or {}
     return (
         any(name.lower() in wanted for name, _ in scope.get("headers", ()))
         or bool(tls.get("client_cert_chain"))

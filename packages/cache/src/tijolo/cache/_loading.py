@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from starlette.exceptions import HTTPException
 
 from tijolo.cache._entries import pack, stamp, unpack
-from tijolo.cache._flights import Crashed, Ended, Flight, Flights, Landed, Outcome, leading
+from tijolo.cache._flights import Crashed, Ended, Flight, Flights, Landed, Leading, Outcome, leading
 from tijolo.cache._store import GuardedStore
 from tijolo.cache.backends import Snapshot
 from tijolo.cache.codecs import Codec, UnfaithfulValueError
@@ -224,7 +224,9 @@ class Loader:
         return loaded
 
     async def _fresh(self, call: Call[T], old: Loaded[T] | None) -> Loaded[T]:
-        waits_for_itself = (id(self), call.key) in leading.get()
+        waits_for_itself = any(
+            it.active and it.of is self and it.key == call.key for it in leading.get()
+        )
         if waits_for_itself or self._is_private(call.key):
             return await self._alone(call)
         asked_again = 0
@@ -270,7 +272,7 @@ class Loader:
         if isinstance(lease, Loaded):  # another process was faster
             self.stats.hits += 1
             self.emit("hit", call.name)
-            return lease, self._landed(call, lease)
+            return lease, self._landed(call, lease) if flight.waiting else Ended.OUTDATED
         if lease is None and old is not None and not patient:
             return self._stale(call, old), Ended.ABANDONED
         value, seconds = await self._under_lease(call, lease)
@@ -413,10 +415,12 @@ class Loader:
 
     async def _computed(self, call: Call[T]) -> tuple[T, float]:
         started = time.perf_counter()
-        token = leading.set(leading.get() | {(id(self), call.key)})
+        this = Leading(self, call.key)
+        token = leading.set((*leading.get(), this))
         try:
             value = await call.compute()
         finally:
+            this.active = False  # a task that it started may live on with this context
             leading.reset(token)
         seconds = time.perf_counter() - started
         self.stats.misses += 1

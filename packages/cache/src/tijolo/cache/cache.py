@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
@@ -189,7 +190,7 @@ class Cache:
         """
         if not self.enabled:
             return False
-        policy = self.policy if ttl is None else CachePolicy(ttl=ttl, jitter=self.policy.jitter)
+        policy = self.policy if ttl is None else replace(self.policy, ttl=ttl)
         return await self.loader.put(self._call(key, result_type, tags, policy), value)
 
     async def get_or_compute(
