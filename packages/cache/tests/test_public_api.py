@@ -20,9 +20,7 @@ def test_the_public_names_are_these():
 
 def test_importing_the_package_imports_no_extra():
     code = "import sys, tijolo.cache; print({'redis', 'fastapi'} & set(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
 

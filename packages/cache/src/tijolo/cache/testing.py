@@ -20,8 +20,6 @@ import secrets
 from collections.abc import Sequence
 from typing import TypeVar
 
-import pytest
-
 from tijolo.cache.backends import Backend, Snapshot
 from tijolo.cache.memory import MemoryBackend
 from tijolo.cache.stats import CacheEvent
@@ -136,19 +134,11 @@ class FaultyBackend:
         return result
 
 
-@pytest.mark.asyncio
 class BackendContract:
-    """What every backend does; a subclass gives the fixture ``backend``, connected."""
+    """What every backend does; a subclass gives the fixture ``backend``, connected.
 
-    @pytest.fixture
-    def key(self) -> str:
-        """A key that nobody else uses."""
-        return f"{{contract}}:e:{secrets.token_hex(8)}"
-
-    @pytest.fixture
-    def tags(self) -> list[str]:
-        """Two tags that nobody else uses."""
-        return [f"{{contract}}:t:{secrets.token_hex(8)}" for _ in range(2)]
+    Its tests are async: for pytest-asyncio in strict mode, mark the subclass.
+    """
 
     async def _fill(
         self, backend: Backend, key: str, tags: Sequence[str], data: bytes = b"data"
@@ -161,30 +151,28 @@ class BackendContract:
         assert isinstance(backend, Backend)
         assert await backend.health_check() is True
 
-    async def test_reads_nothing_from_an_empty_place(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_reads_nothing_from_an_empty_place(self, backend: Backend) -> None:
+        key, tags = _place()
         assert await backend.read(key, tags) == Snapshot(None, [None, None])
 
-    @pytest.mark.parametrize("data", [b"", b"\x00\xff\r\n", b"x" * 300_000], ids=len)
-    async def test_gives_back_the_bytes_that_were_stored(
-        self, backend: Backend, key: str, tags: list[str], data: bytes
-    ) -> None:
-        await self._fill(backend, key, tags, data)
-        found = await backend.read(key, tags)
-        assert found.data == data
-        assert None not in found.versions
+    async def test_gives_back_the_bytes_that_were_stored(self, backend: Backend) -> None:
+        for data in (b"", b"\x00\xff\r\n", b"x" * 300_000):
+            key, tags = _place()
+            await self._fill(backend, key, tags, data)
+            found = await backend.read(key, tags)
+            assert found.data == data
+            assert None not in found.versions
 
-    async def test_only_one_of_fifty_gets_the_lease(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_only_one_of_fifty_gets_the_lease(self, backend: Backend) -> None:
+        key, tags = _place()
         racers = [backend.acquire(key, tags, f"t{n}", 5, 60) for n in range(50)]
         got = await asyncio.gather(*racers)
         assert sum(snapshot is not None for snapshot in got) == 1
 
     async def test_a_lease_ends_by_itself_and_its_old_holder_stores_nothing(
-        self, backend: Backend, key: str, tags: list[str]
+        self, backend: Backend
     ) -> None:
+        key, tags = _place()
         first = await backend.acquire(key, tags, "first", 0.05, 60)
         assert first is not None
         await asyncio.sleep(0.12)
@@ -192,51 +180,45 @@ class BackendContract:
         assert await backend.store(key, "first", b"late", 60, tags, first.versions) is False
         assert await backend.acquire(key, tags, "second", 5, 60) is not None
 
-    async def test_a_lease_can_be_renewed_by_its_holder_alone(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_a_lease_can_be_renewed_by_its_holder_alone(self, backend: Backend) -> None:
+        key, tags = _place()
         assert await backend.acquire(key, tags, "first", 0.08, 60) is not None
         assert await backend.renew(key, "other", 5) is False
         assert await backend.renew(key, "first", 5) is True
         await asyncio.sleep(0.12)
         assert await backend.acquire(key, tags, "second", 5, 60) is None
 
-    async def test_a_lease_is_released_by_its_holder_alone(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_a_lease_is_released_by_its_holder_alone(self, backend: Backend) -> None:
+        key, tags = _place()
         assert await backend.acquire(key, tags, "first", 5, 60) is not None
         await backend.release(key, "other")
         assert await backend.acquire(key, tags, "second", 5, 60) is None
         await backend.release(key, "first")
         assert await backend.acquire(key, tags, "second", 5, 60) is not None
 
-    async def test_storing_ends_the_lease(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_storing_ends_the_lease(self, backend: Backend) -> None:
+        key, tags = _place()
         await self._fill(backend, key, tags)
         assert await backend.acquire(key, tags, "next", 5, 60) is not None
 
-    async def test_who_gets_the_lease_sees_what_was_stored_before(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_who_gets_the_lease_sees_what_was_stored_before(self, backend: Backend) -> None:
+        key, tags = _place()
         await self._fill(backend, key, tags, b"before")
         got = await backend.acquire(key, tags, "next", 5, 60)
         assert got is not None
         assert got.data == b"before"
         assert got.versions == (await backend.read(key, tags)).versions
 
-    async def test_an_entry_ends_with_its_time_to_live(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_an_entry_ends_with_its_time_to_live(self, backend: Backend) -> None:
+        key, tags = _place()
         got = await backend.acquire(key, tags, "t", 5, 60)
         assert got is not None
         assert await backend.store(key, "t", b"data", 0.05, tags, got.versions)
         await asyncio.sleep(0.12)
         assert (await backend.read(key, tags)).data is None
 
-    async def test_invalidating_a_key_forgets_it_and_no_other(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_invalidating_a_key_forgets_it_and_no_other(self, backend: Backend) -> None:
+        key, tags = _place()
         await self._fill(backend, key, tags)
         await self._fill(backend, key + "x", tags)
         await backend.invalidate([key], [])
@@ -244,8 +226,9 @@ class BackendContract:
         assert (await backend.read(key + "x", tags)).data == b"data"
 
     async def test_nothing_is_stored_that_began_before_its_key_was_invalidated(
-        self, backend: Backend, key: str, tags: list[str]
+        self, backend: Backend
     ) -> None:
+        key, tags = _place()
         got = await backend.acquire(key, tags, "t", 5, 60)
         assert got is not None
         await backend.invalidate([key], [])
@@ -253,8 +236,9 @@ class BackendContract:
         assert (await backend.read(key, tags)).data is None
 
     async def test_nothing_is_stored_that_began_before_a_tag_was_invalidated(
-        self, backend: Backend, key: str, tags: list[str]
+        self, backend: Backend
     ) -> None:
+        key, tags = _place()
         got = await backend.acquire(key, tags, "t", 5, 60)
         assert got is not None
         await backend.invalidate([], tags[1:])
@@ -267,9 +251,8 @@ class BackendContract:
         assert await backend.acquire(key + "y", tags, "w", 5, 60) is not None
         assert await backend.store(key, "v", b"old", 60, tags, again.versions) is False
 
-    async def test_a_tag_never_gets_an_old_version_back(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_a_tag_never_gets_an_old_version_back(self, backend: Backend) -> None:
+        key, tags = _place()
         seen: set[str | None] = set()
         for n in range(5):
             got = await backend.acquire(f"{key}{n}", tags, f"token-{n}", 5, 60)
@@ -279,21 +262,25 @@ class BackendContract:
             await backend.invalidate([], tags)
             assert (await backend.read(key, tags)).versions == [None, None]
 
-    async def test_a_tag_lives_as_long_as_the_entries_that_have_it(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_a_tag_lives_as_long_as_the_entries_that_have_it(self, backend: Backend) -> None:
+        key, tags = _place()
         got = await backend.acquire(key, tags, "t", 5, 0.08)
         assert got is not None
         assert await backend.store(key, "t", b"data", 60, tags, got.versions)
         await asyncio.sleep(0.15)
         assert await backend.read(key, tags) == Snapshot(b"data", got.versions)
 
-    async def test_invalidating_what_is_not_there_is_no_error(
-        self, backend: Backend, key: str, tags: list[str]
-    ) -> None:
+    async def test_invalidating_what_is_not_there_is_no_error(self, backend: Backend) -> None:
+        key, tags = _place()
         await backend.invalidate([key], tags)
         await backend.invalidate([], [])
 
     async def test_connecting_twice_is_no_error(self, backend: Backend) -> None:
         await backend.connect()
         assert await backend.health_check() is True
+
+
+def _place() -> tuple[str, list[str]]:
+    """A key and two tags that nobody else uses."""
+    names = [secrets.token_hex(8) for _ in range(3)]
+    return f"{{contract}}:e:{names[0]}", [f"{{contract}}:t:{name}" for name in names[1:]]
