@@ -42,7 +42,9 @@ async def backend(request, tmp_path, redis_url):
     elif request.param == "sqlite":
         made = SQLiteBackend(tmp_path / "cache.db", busy_seconds=5)
     else:
-        redis = pytest.importorskip("tijolo.cache.redis")
+        pytest.importorskip("redis")
+        from tijolo.cache import redis
+
         made = redis.RedisBackend(redis.AsyncRedisManager(redis_url))
     await made.connect()
     yield made

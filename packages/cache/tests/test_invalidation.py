@@ -59,7 +59,9 @@ async def test_by_namespace_and_nothing_beside_it(cache, backend, namespace):
 
 @pytest.mark.redis
 async def test_no_command_walks_through_the_database(redis_url, namespace):
-    redis = pytest.importorskip("tijolo.cache.redis")
+    pytest.importorskip("redis")
+    from tijolo.cache import redis
+
     manager = redis.AsyncRedisManager(redis_url)
     await manager.connect()
     cache = Cache(redis.RedisBackend(manager), namespace=namespace, timeout_seconds=5)
