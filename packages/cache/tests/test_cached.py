@@ -19,6 +19,7 @@ from tijolo.cache import (
     UnkeyableArgumentError,
     cached,
 )
+from tijolo.cache._entries import pack, unpack
 from tijolo.core import NotFoundException, Resource
 from tijolo.core.testing import assert_settings_read
 
@@ -303,6 +304,15 @@ async def test_a_compressed_entry_never_grows_past_the_limit(namespace):
     assert len(await limited()) == 500_000  # computed, not inflated
     assert limited.cache.stats.errors > 0
     assert limited.cache.stats.hits == 0
+
+
+@pytest.mark.parametrize("cut", [0, 3])
+def test_a_damaged_or_oversized_compressed_entry_is_an_error(cut):
+    raw = pack(b"x" * 100_000, 1.0, 2.0, b"", 10)
+    entry = unpack(raw[: len(raw) - cut])
+    assert entry is not None
+    with pytest.raises(ValueError, match="damaged"):
+        entry.data(100_000 if cut else 99_999)
 
 
 async def test_a_plain_function_runs_in_a_thread(memory):

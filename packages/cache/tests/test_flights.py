@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tijolo.cache import Cache, MemoryBackend, cached
+from tijolo.cache.testing import FaultyBackend
 from tijolo.core import NotFoundException, ServiceUnavailableException
 
 
@@ -280,3 +281,88 @@ async def test_a_computation_that_blocks_past_its_lease_keeps_nothing(cache):
 
     assert await blocking() == 1
     assert cache.stats.outdated == 1
+
+
+# -- two caches over one backend: what two processes are to each other ---------------------
+
+
+class Paused(FaultyBackend):
+    """Stops in one method, before or after it is carried out, until it is told to go on."""
+
+    def __init__(self, inner, method, *, after):
+        super().__init__(inner)
+        self.method, self.stops_after = method, after
+        self.there, self.go = asyncio.Event(), asyncio.Event()
+
+    async def _pause(self, name):
+        if name == self.method and not self.go.is_set():
+            self.there.set()
+            await self.go.wait()
+
+    async def acquire(self, *args):
+        if not self.stops_after:
+            await self._pause("acquire")
+        result = await super().acquire(*args)
+        if self.stops_after:
+            await self._pause("acquire")
+        return result
+
+    async def store(self, *args):
+        result = await super().store(*args)
+        await self._pause("store")
+        return result
+
+
+def two(namespace, method, *, after):
+    inner = MemoryBackend()
+    paused = Paused(inner, method, after=after)
+    return paused, [Cache(b, namespace=namespace, timeout_seconds=30) for b in (paused, inner)]
+
+
+async def test_who_gets_the_lease_after_the_other_stored_computes_nothing(namespace):
+    backend, caches = two(namespace, "acquire", after=False)
+    runs = []
+
+    async def work() -> int:
+        runs.append(1)
+        return 5
+
+    late = asyncio.ensure_future(caches[0].get_or_compute("key", work, int))
+    await backend.there.wait()  # it has seen a miss
+    assert await caches[1].get_or_compute("key", work, int) == 5
+    backend.go.set()
+    assert await late == 5
+    assert len(runs) == 1
+
+
+async def test_a_caller_who_leaves_while_taking_the_lease_does_not_keep_it(namespace):
+    backend, caches = two(namespace, "acquire", after=True)
+
+    async def work() -> int:
+        return 5
+
+    leaving = asyncio.ensure_future(caches[0].get_or_compute("key", work, int))
+    await backend.there.wait()  # the lease is taken, the answer on its way
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert await asyncio.wait_for(caches[1].get_or_compute("key", work, int), 3) == 5
+    assert caches[1].stats.stored == 1
+
+
+async def test_nobody_joins_a_computation_that_is_being_stored(namespace):
+    """The store was carried out, another process invalidates, then somebody asks here."""
+    backend, caches = two(namespace, "store", after=True)
+    value = 1
+
+    async def work() -> int:
+        return value
+
+    first = asyncio.ensure_future(caches[0].get_or_compute("key", work, int, tags=["t"]))
+    await backend.there.wait()
+    value = 2
+    await caches[1].invalidate_tags("t")
+    second = asyncio.ensure_future(caches[0].get_or_compute("key", work, int, tags=["t"]))
+    await asyncio.sleep(0.01)
+    backend.go.set()
+    assert (await first, await second) == (1, 2)

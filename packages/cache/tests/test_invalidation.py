@@ -84,11 +84,18 @@ async def test_no_command_walks_through_the_database(redis_url, namespace):
 @pytest.mark.parametrize("way", ["key", "tag", "clear"])
 async def test_what_was_being_computed_is_not_kept(cache, way):
     """A reader that began before the change, a change, an invalidation, the reader's store."""
-    source = {"a": 1, "delay": 0.03}
-    read = reader(cache, source, tags=["t"])
+    value, began, go_on = 1, asyncio.Event(), asyncio.Event()
+
+    @cached(cache, ttl=600, tags=["t"])
+    async def read(key: str) -> int:
+        seen = value
+        began.set()
+        await go_on.wait()
+        return seen
+
     before = asyncio.ensure_future(read("a"))
-    await asyncio.sleep(0.01)
-    source["a"] = 2
+    await began.wait()
+    value = 2
     if way == "key":
         await read.invalidate("a")
     elif way == "tag":
@@ -96,6 +103,7 @@ async def test_what_was_being_computed_is_not_kept(cache, way):
     else:
         await cache.clear()
     after = asyncio.ensure_future(read("a"))
+    go_on.set()
     assert await before == 1  # it asked before the change
     assert await after == 2
     assert await read("a") == 2

@@ -145,6 +145,29 @@ async def test_the_answer_is_what_fastapi_makes_without_a_cache(service, route, 
         assert "secret" not in answers[1].text
 
 
+class Shouting(JSONResponse):
+    media_type = "application/shout+json"
+
+    def render(self, content) -> bytes:
+        return super().render(content).upper()
+
+
+async def test_what_include_router_adds_to_a_route_counts(service):
+    async def plain() -> AccountOut:
+        return AccountOut(name="a")
+
+    router = APIRouter()
+    router.get("/plain")(plain)
+    router.get("/kept")(cached_response(service.cache)(plain))
+    service.app.include_router(router, prefix="/v1", default_response_class=Shouting)
+    expected = await service.get("/v1/plain")
+    assert expected.headers["content-type"] == "application/shout+json"
+    for _ in range(2):
+        kept = await service.get("/v1/kept")
+        assert kept.content == expected.content
+        assert kept.headers["content-type"] == expected.headers["content-type"]
+
+
 async def test_the_openapi_document_does_not_change(service):
     async def item(item_id: int, q: Annotated[str, Query(max_length=3)] = "") -> Account:
         return Account(name=q)
@@ -363,6 +386,18 @@ async def test_declared_request_headers_count_and_are_in_vary(service):
     answers = [await service.get(accept_language=language) for language in ("pt", "en", "pt", "en")]
     assert [a.json() for a in answers] == ["pt 1", "en 2", "pt 1", "en 2"]
     assert answers[0].headers["vary"] == "accept-language"
+
+
+async def test_a_header_that_the_endpoint_reads_by_itself_counts_when_it_is_declared(service):
+    @service.keep(vary=["X-Tenant"], public=True)
+    async def page(request: Request) -> str:
+        return f"{request.headers.get('x-tenant')} {service.run()}"
+
+    asked = ["a", "b", "a", "b", "a, b"]
+    assert [(await service.get(x_tenant=t)).json() for t in asked] == [
+        "a 1", "b 2", "a 1", "b 2", "a, b 3"
+    ]  # fmt: skip
+    assert (await service.get()).json() == "None 4"
 
 
 async def test_hosts_schemes_paths_and_endpoints_are_apart(service):

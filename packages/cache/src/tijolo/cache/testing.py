@@ -270,6 +270,16 @@ class BackendContract:
         await asyncio.sleep(0.15)
         assert await backend.read(key, tags) == Snapshot(b"data", got.versions)
 
+    async def test_a_tag_lives_as_long_as_the_longest_computation_that_uses_it(
+        self, backend: Backend
+    ) -> None:
+        key, tags = _place()
+        first = await backend.acquire(key, tags, "first", 5, 0.08)
+        assert first is not None
+        assert await backend.acquire(f"{key}x", tags, "second", 5, 60) is not None
+        await asyncio.sleep(0.15)
+        assert (await backend.read(key, tags)).versions == first.versions
+
     async def test_invalidating_what_is_not_there_is_no_error(self, backend: Backend) -> None:
         key, tags = _place()
         await backend.invalidate([key], tags)
