@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 
+from tijolo.cache._calls import Call, Lease, Loaded
 from tijolo.cache._entries import pack, stamp, unpack
 from tijolo.cache._flights import Crashed, Ended, Flight, Flights, Landed, Leading, Outcome, leading
+from tijolo.cache._renewal import Renewal
+from tijolo.cache._reports import Reports
 from tijolo.cache._store import GuardedStore
 from tijolo.cache.backends import Snapshot
-from tijolo.cache.codecs import Codec, UnfaithfulValueError
+from tijolo.cache.codecs import UnfaithfulValueError
 from tijolo.cache.errors import BackendUnavailableError
-from tijolo.cache.policy import CachePolicy
-from tijolo.cache.stats import CacheEvent, CacheStats, Kind, Observer
 
 T = TypeVar("T")
 ATTEMPTS = 3
@@ -30,39 +29,6 @@ PRIVATE_SECONDS = 2.0
 """How long callers do not wait for one another after some waited for a result of no use to them."""
 MAX_PRIVATE = 4_096
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.25
-_logger = logging.getLogger("tijolo.cache")
-State = Literal["hit", "stale", "miss"]
-
-
-@dataclass(slots=True)
-class Call(Generic[T]):
-    """Everything about one call of a cached thing."""
-
-    name: str
-    key: str
-    tags: tuple[str, ...]
-    codec: Codec[T]
-    policy: CachePolicy
-    compute: Callable[[], Awaitable[T]]
-    ttl_of: Callable[[T], float | None]
-    shareable: Callable[[T], bool] | None = None
-    """Whether others may be given this result; None for always."""
-    store: bool = True
-    """Whether the result may be kept."""
-
-
-class Loaded(NamedTuple, Generic[T]):
-    """A result with its age; times are seconds since the epoch."""
-
-    value: T
-    state: State
-    stored_at: float
-    fresh_until: float
-
-
-class _Lease(NamedTuple):
-    token: str
-    versions: list[str | None]
 
 
 class Loader:
@@ -71,20 +37,17 @@ class Loader:
     def __init__(
         self,
         store: GuardedStore,
-        stats: CacheStats,
+        reports: Reports,
         *,
-        observers: tuple[Observer, ...],
         max_background: int,
         clock: Callable[[], float],
     ) -> None:
-        self.store, self.stats, self._observers = store, stats, observers
+        self.store, self.reports, self.stats = store, reports, reports.stats
         self._clock, self._max_background = clock, max_background
         self.flights = Flights()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._refreshing: set[str] = set()
         self._private: OrderedDict[str, float] = OrderedDict()
-        self._said: set[tuple[str, str]] = set()
-        self._failing: set[str] = set()
 
     async def load(self, call: Call[T]) -> Loaded[T]:
         """The result of ``call``: at most ``ttl`` old, or older as its policy allows."""
@@ -94,8 +57,8 @@ class Loader:
         late = self._clock() - old.fresh_until
         if late < 0:
             self.stats.hits += 1
-            if self._observers:
-                self.emit("hit", call.name)
+            if self.reports.observed:
+                self.reports.emit("hit", call.name)
             return old
         if late < call.policy.stale_while_revalidate:
             return await self._revalidate(call, old)
@@ -106,7 +69,7 @@ class Loader:
         try:
             snapshot = await self.store.read(call.key, call.tags)
         except BackendUnavailableError as exc:
-            self._error(call.name, str(exc))
+            self.reports.error(call.name, str(exc))
             return None
         return self._open(snapshot, call)
 
@@ -116,7 +79,7 @@ class Loader:
         if found is None or self._clock() >= found.fresh_until:
             return None
         self.stats.hits += 1
-        self.emit("hit", call.name)
+        self.reports.emit("hit", call.name)
         return found
 
     async def put(self, call: Call[T], value: T) -> bool:
@@ -137,10 +100,10 @@ class Loader:
                 )
                 if got is None:  # somebody began to compute in between
                     continue
-                lease = _Lease(token, got.versions)
+                lease = Lease(token, got.versions)
                 return bool(await self._store(call, lease, Landed(data, now, now), ttl))
             except BackendUnavailableError as exc:
-                self._error(call.name, str(exc))
+                self.reports.error(call.name, str(exc))
                 return False
         return False
 
@@ -161,14 +124,6 @@ class Loader:
         """Seconds since the epoch, as the entries count."""
         return self._clock()
 
-    def emit(self, kind: Kind, name: str, **more: Any) -> None:
-        """Tell the observers; one that raises is logged once and changes nothing."""
-        for observer in self._observers:
-            try:
-                observer(CacheEvent(kind, name, **more))
-            except Exception:
-                self._say_once("observer", repr(observer), "an observer of the cache raised", True)
-
     # -- finding ---------------------------------------------------------------------------
 
     def _open(self, snapshot: Snapshot, call: Call[T]) -> Loaded[T] | None:
@@ -180,7 +135,7 @@ class Loader:
         try:
             value = call.codec.decode(entry.data(call.policy.max_value_bytes))
         except Exception as exc:
-            self._error(call.name, f"entry cannot be decoded: {type(exc).__name__}")
+            self.reports.error(call.name, f"entry cannot be decoded: {type(exc).__name__}")
             return None
         return Loaded(value, "hit", entry.stored_at, entry.fresh_until)
 
@@ -196,7 +151,7 @@ class Loader:
         try:
             return await self._lead(call, old, patient=False)
         except Exception as exc:
-            self._note_failure(call, exc)
+            self.reports.failure(call.name, exc)
             if not is_failure(exc):
                 raise
             return self._stale(call, old)
@@ -205,7 +160,7 @@ class Loader:
         try:
             await self._lead(call, old, patient=False)
         except Exception as exc:
-            self._note_failure(call, exc)
+            self.reports.failure(call.name, exc)
         finally:
             self._refreshing.discard(call.key)
 
@@ -218,9 +173,9 @@ class Loader:
             late = self._clock() - old.fresh_until if old is not None else 0.0
             if old is None or late >= call.policy.stale_if_error or not is_failure(exc):
                 raise
-            self._note_failure(call, exc)
+            self.reports.failure(call.name, exc)
             return self._stale(call, old)
-        self._failing.discard(call.name)
+        self.reports.works_again(call.name)
         return loaded
 
     async def _fresh(self, call: Call[T], old: Loaded[T] | None) -> Loaded[T]:
@@ -239,7 +194,7 @@ class Loader:
                 raise outcome.error
             if isinstance(outcome, Landed):
                 self.stats.shared += 1
-                self.emit("shared", call.name)
+                self.reports.emit("shared", call.name)
                 value = call.codec.decode(outcome.data)
                 return Loaded(value, "miss", outcome.stored_at, outcome.fresh_until)
             if outcome is Ended.PRIVATE:
@@ -263,15 +218,15 @@ class Loader:
         self, call: Call[T], old: Loaded[T] | None, flight: Flight, patient: bool
     ) -> tuple[Loaded[T], Outcome]:
         down = False
-        lease: _Lease | Loaded[T] | None = None
+        lease: Lease | Loaded[T] | None = None
         try:
             lease = await self._lease(call, patient)
         except BackendUnavailableError as exc:
-            self._error(call.name, str(exc))
+            self.reports.error(call.name, str(exc))
             down = True
         if isinstance(lease, Loaded):  # another process was faster
             self.stats.hits += 1
-            self.emit("hit", call.name)
+            self.reports.emit("hit", call.name)
             return lease, self._landed(call, lease) if flight.waiting else Ended.OUTDATED
         if lease is None and old is not None and not patient:
             return self._stale(call, old), Ended.ABANDONED
@@ -290,7 +245,7 @@ class Loader:
         self,
         call: Call[T],
         loaded: Loaded[T],
-        lease: _Lease | None,
+        lease: Lease | None,
         flight: Flight,
         down: bool,
         seconds: float,
@@ -306,7 +261,9 @@ class Loader:
         self.flights.finish_joining(call.key, flight)
         if data is None or ttl is None or lease is None:
             self.stats.not_stored += 1
-            self.emit("not_stored", call.name, detail=reason or "the backend is not available")
+            self.reports.emit(
+                "not_stored", call.name, detail=reason or "the backend is not available"
+            )
             valid = down or (lease is not None and await self._confirm(call, lease, flight))
             return loaded, landed if landed is not None and valid else Ended.PRIVATE
         return loaded, await self._store(call, lease, landed, ttl) or Ended.OUTDATED
@@ -318,7 +275,7 @@ class Loader:
         try:
             data = call.codec.encode(value)
         except UnfaithfulValueError as exc:
-            self._say_once(call.name, "unfaithful", f"{call.name} is not cached: {exc}")
+            self.reports.once(call.name, "unfaithful", f"{call.name} is not cached: {exc}")
             return None, None, f"no faithful encoding: {exc}"
         ttl = call.ttl_of(value) if call.store else None
         if ttl is None:
@@ -328,7 +285,7 @@ class Loader:
         return data, ttl * random.uniform(1 - call.policy.jitter, 1), ""  # noqa: S311
 
     async def _store(
-        self, call: Call[T], lease: _Lease, landed: Landed | None, ttl: float
+        self, call: Call[T], lease: Lease, landed: Landed | None, ttl: float
     ) -> Landed | None:
         """Store it; None when something was invalidated meanwhile."""
         if landed is None:
@@ -343,17 +300,17 @@ class Loader:
                 call.key, lease.token, raw, ttl + policy.stale_seconds, call.tags, lease.versions
             )
         except BackendUnavailableError as exc:
-            self._error(call.name, str(exc))
+            self.reports.error(call.name, str(exc))
             return landed
         if not kept:
             self.stats.outdated += 1
-            self.emit("outdated", call.name)
+            self.reports.emit("outdated", call.name)
             return None
         self.stats.stored += 1
-        self.emit("stored", call.name, size_bytes=len(raw))
+        self.reports.emit("stored", call.name, size_bytes=len(raw))
         return landed
 
-    async def _confirm(self, call: Call[T], lease: _Lease, flight: Flight) -> bool:
+    async def _confirm(self, call: Call[T], lease: Lease, flight: Flight) -> bool:
         """Whether nothing was invalidated since the lease began; then end it."""
         valid = False
         if flight.waiting:
@@ -362,11 +319,11 @@ class Loader:
                 versions = (await self.store.read(call.key, call.tags)).versions
                 valid = held and versions == lease.versions
             except BackendUnavailableError as exc:
-                self._error(call.name, str(exc))
+                self.reports.error(call.name, str(exc))
         await self.store.release(call.key, lease.token)
         return valid
 
-    async def _lease(self, call: Call[T], patient: bool) -> _Lease | Loaded[T] | None:
+    async def _lease(self, call: Call[T], patient: bool) -> Lease | Loaded[T] | None:
         """The lease, an entry that appeared meanwhile, or None: another process has it."""
         policy, token = call.policy, secrets.token_hex(8)
         deadline = time.monotonic() + policy.wait_seconds
@@ -382,7 +339,7 @@ class Loader:
             if snapshot is not None:
                 fresh = self._if_fresh(snapshot, call)
                 if fresh is None:
-                    return _Lease(token, snapshot.versions)
+                    return Lease(token, snapshot.versions)
                 await self.store.release(call.key, token)
                 return fresh
             if not patient or time.monotonic() >= deadline:
@@ -397,11 +354,11 @@ class Loader:
         found = self._open(snapshot, call)
         return found if found is not None and self._clock() < found.fresh_until else None
 
-    async def _under_lease(self, call: Call[T], lease: _Lease | None) -> tuple[T, float]:
+    async def _under_lease(self, call: Call[T], lease: Lease | None) -> tuple[T, float]:
         """Compute in the caller's own task, and keep the lease meanwhile."""
         if lease is None:
             return await self._computed(call)
-        renewal = _Renewal(self, call, lease.token)
+        renewal = Renewal(self.store, call.key, lease.token, call.policy.lease_seconds, self._spawn)
         try:
             return await self._computed(call)
         except Exception:
@@ -424,7 +381,7 @@ class Loader:
             leading.reset(token)
         seconds = time.perf_counter() - started
         self.stats.misses += 1
-        self.emit("miss", call.name, seconds=seconds)
+        self.reports.emit("miss", call.name, seconds=seconds)
         return value, seconds
 
     async def _alone(self, call: Call[T]) -> Loaded[T]:
@@ -434,18 +391,15 @@ class Loader:
 
     # -- bookkeeping -----------------------------------------------------------------------
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run in the background, referenced, until ``close``."""
-        self._spawn(work)
-
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run in the background, referenced, until ``close``."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def _stale(self, call: Call[T], old: Loaded[T]) -> Loaded[T]:
         self.stats.stale += 1
-        self.emit("stale", call.name)
+        self.reports.emit("stale", call.name)
         return Loaded(old.value, "stale", old.stored_at, old.fresh_until)
 
     def _is_private(self, key: str) -> bool:
@@ -462,53 +416,7 @@ class Loader:
         while len(self._private) > MAX_PRIVATE:
             self._private.popitem(last=False)
 
-    def _error(self, name: str, detail: str) -> None:
-        self.stats.errors += 1
-        self.emit("error", name, detail=detail)
-
-    def _note_failure(self, call: Call[T], exc: Exception) -> None:
-        self.emit("error", call.name, detail=f"refresh failed: {type(exc).__name__}")
-        if call.name not in self._failing and len(self._failing) < MAX_PRIVATE:
-            self._failing.add(call.name)
-            _logger.warning(
-                "%s failed; its last result is used as long as it may be", call.name, exc_info=exc
-            )
-
-    def _say_once(self, name: str, what: str, text: str, trace: bool = False) -> None:
-        if (name, what) not in self._said and len(self._said) < MAX_PRIVATE:
-            self._said.add((name, what))
-            _logger.warning("%s", text, exc_info=trace)
-
 
 def is_failure(exc: Exception) -> bool:
     """A 404 is an answer; only what is no answer can be replaced by an old one."""
     return not (isinstance(exc, HTTPException) and exc.status_code < 500)
-
-
-class _Renewal:
-    """Renews a lease each third of its time, while a computation takes that long."""
-
-    def __init__(self, loader: Loader, call: Call[Any], token: str) -> None:
-        self._loader, self._call, self._token = loader, call, token
-        self._active = True
-        self._timer = self._schedule()
-
-    def stop(self) -> None:
-        self._active = False
-        self._timer.cancel()
-
-    def _schedule(self) -> asyncio.TimerHandle:
-        seconds = self._call.policy.lease_seconds
-        return asyncio.get_running_loop().call_later(seconds / 3, self._tick)
-
-    def _tick(self) -> None:
-        self._loader.spawn(self._renew())
-
-    async def _renew(self) -> None:
-        call = self._call
-        try:
-            held = await self._loader.store.renew(call.key, self._token, call.policy.lease_seconds)
-        except BackendUnavailableError:
-            held = True  # try again while it may still be ours
-        if held and self._active:
-            self._timer = self._schedule()

@@ -8,8 +8,10 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
+from tijolo.cache._calls import Call
 from tijolo.cache._guard import Guard
-from tijolo.cache._loading import Call, Loader
+from tijolo.cache._loading import Loader
+from tijolo.cache._reports import Reports
 from tijolo.cache._store import GuardedStore
 from tijolo.cache.backends import Backend
 from tijolo.cache.codecs import TypedCodec
@@ -110,8 +112,7 @@ class Cache:
         )
         self.loader = Loader(
             self._store,
-            self.stats,
-            observers=tuple(observers),
+            Reports(self.stats, tuple(observers)),
             max_background=max_background,
             clock=clock,
         )
@@ -250,7 +251,7 @@ class Cache:
         if not keys and not tags:
             return True
         self.stats.invalidations += len(keys) + len(tags)
-        self.loader.emit("invalidated", "", detail=f"{len(keys)} keys, {len(tags)} tags")
+        self.loader.reports.emit("invalidated", "", detail=f"{len(keys)} keys, {len(tags)} tags")
         # before and after: a computation may start while the backend works
         self.loader.flights.invalidate(keys, tags)
         try:
@@ -279,12 +280,12 @@ class Cache:
 
     def _changed(self, up: bool, reason: str) -> None:
         if up:
-            self.loader.emit("up", "")
+            self.loader.reports.emit("up", "")
             if self._clear_after_outage:
                 self._store.owe([], [self.keys.root_tag])
         else:
             self.stats.outages += 1
-            self.loader.emit("down", "", detail=reason)
+            self.loader.reports.emit("down", "", detail=reason)
 
 
 async def _nothing() -> None:

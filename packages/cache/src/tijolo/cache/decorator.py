@@ -9,7 +9,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, get_type_hints, o
 
 from starlette.concurrency import run_in_threadpool
 
-from tijolo.cache._loading import Call
+from tijolo.cache._calls import Call
 from tijolo.cache.cache import Cache
 from tijolo.cache.codecs import Codec, FunctionCodec, TypedCodec
 from tijolo.cache.errors import UnkeyableArgumentError

@@ -15,6 +15,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from tijolo.cache._calls import Call, Loaded
 from tijolo.cache._http import (
     ResponseCodec,
     StoredResponse,
@@ -28,7 +29,6 @@ from tijolo.cache._http import (
     strong_etag,
     why_not_kept,
 )
-from tijolo.cache._loading import Call, Loaded
 from tijolo.cache.cache import Cache
 from tijolo.cache.decorator import HasCache, TagMaker, TagNames, make_policy, name_of, runner
 from tijolo.cache.errors import UnkeyableArgumentError
@@ -262,7 +262,7 @@ class _Endpoint:
         key = await self._key(request, own)
         if key is None:
             self._cache.stats.bypassed += 1
-            self._cache.loader.emit("bypass", route_template(request.scope))
+            self._cache.loader.reports.emit("bypass", route_template(request.scope))
             answer = await compute()
             return self._finish(request, answer, before, "fwd=bypass", private=True)
         loaded = await self._cache.loader.load(self._call(request, own, key, compute))
