@@ -15,18 +15,15 @@ from starlette.background import BackgroundTask
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from tijolo.cache._calls import Call, Loaded
+from tijolo.cache._answers import ANSWERS, Answer, Finisher
+from tijolo.cache._calls import Call
 from tijolo.cache._http import (
-    ResponseCodec,
     StoredResponse,
     decoded,
     directives,
-    field_names,
     max_age,
-    none_match,
     presents_credentials,
     sorted_query,
-    strong_etag,
     why_not_kept,
 )
 from tijolo.cache.cache import Cache
@@ -57,10 +54,8 @@ CREDENTIAL_HEADERS = (
     "x-token",
 )
 """Request headers that say who asks, unless ``credentials=`` names others."""
-_CODEC = ResponseCodec()
 _PER_REQUEST = (HTTPConnection, Response, BackgroundTask, SecurityScopes)
 _SERIALIZE = frozenset(inspect.signature(serialize_response).parameters)
-_OF_A_304 = ("etag", "cache-control", "vary", "content-location", "expires", "age", "cache-status")
 
 
 class CachedEndpoint(Protocol[P, R_co]):
@@ -176,30 +171,6 @@ def cached_response(
     return decorate
 
 
-class _Answer:
-    """What an endpoint returned: its response, and whether others may have it."""
-
-    __slots__ = ("private", "response", "stored")
-
-    def __init__(
-        self, stored: StoredResponse, private: str | None, response: Response | None = None
-    ) -> None:
-        self.stored, self.private, self.response = stored, private, response
-
-
-class _AnswerCodec:
-    fingerprint = _CODEC.fingerprint
-
-    def encode(self, value: _Answer) -> bytes:
-        return _CODEC.encode(value.stored)
-
-    def decode(self, data: bytes) -> _Answer:
-        return _Answer(_CODEC.decode(data), None)
-
-
-_ANSWERS = _AnswerCodec()
-
-
 class _Endpoint:
     """One decorated endpoint."""
 
@@ -229,8 +200,7 @@ class _Endpoint:
         self._query = None if query is None else frozenset(query)
         self._credentials = tuple(name.lower() for name in credentials)
         self._public, self._principal = public, principal
-        self._client_ttl, self._max_query_bytes = client_ttl, max_query_bytes
-        self._status_header = status_header
+        self._max_query_bytes = max_query_bytes
         self._ignored = frozenset(ignore)
         _known("ignore", self._ignored, arguments.names)
         self._wanted: tuple[str, ...] = ()
@@ -242,7 +212,13 @@ class _Endpoint:
         self._head = canonical([self._name, version])
         self.signature, self._request, self._response, self._added = _signature(endpoint)
         shared = () if public else (*self._credentials,)
-        self._vary_header = ", ".join(dict.fromkeys((*shared, *self._vary)))
+        self._finisher = Finisher(
+            private=principal is not None,
+            vary=", ".join(dict.fromkeys((*shared, *self._vary))),
+            client_ttl=client_ttl,
+            status_header=status_header,
+            now=cache.loader.now,
+        )
 
     async def invalidate(self) -> bool:
         """Forget every answer of this endpoint."""
@@ -264,23 +240,25 @@ class _Endpoint:
             self._cache.stats.bypassed += 1
             self._cache.loader.reports.emit("bypass", route_template(request.scope))
             answer = await compute()
-            return self._finish(request, answer, before, "fwd=bypass", private=True)
+            return self._finisher.finish(request, answer, before, "fwd=bypass", private=True)
         loaded = await self._cache.loader.load(self._call(request, own, key, compute))
-        return self._finish(request, loaded.value, before, self._status(loaded), loaded=loaded)
+        return self._finisher.finish(
+            request, loaded.value, before, self._finisher.status(loaded), loaded=loaded
+        )
 
     def _call(
         self,
         request: Request,
         own: dict[str, Any],
         key: str,
-        compute: Callable[[], Awaitable[_Answer]],
-    ) -> Call[_Answer]:
+        compute: Callable[[], Awaitable[Answer]],
+    ) -> Call[Answer]:
         cache = self._cache
         return Call(
             route_template(request.scope),
             key,
             cache.keys.tags((self._own_tag, *self._tags.names(own))),
-            _ANSWERS,
+            ANSWERS,
             self._policy,
             compute,
             self._ttl_of,
@@ -288,7 +266,7 @@ class _Endpoint:
             store="no-store" not in directives(request.headers.get("cache-control")),
         )
 
-    def _ttl_of(self, answer: _Answer) -> float | None:
+    def _ttl_of(self, answer: Answer) -> float | None:
         allowed = max_age(answer.stored.header("cache-control"))
         ttl: float = self._policy.ttl
         ttl = ttl if allowed is None else min(ttl, allowed)
@@ -317,7 +295,7 @@ class _Endpoint:
             await self._who(request, own),
         ]
         text = self._head + canonical(parts) + self._arguments(own)
-        return self._cache.keys.entry(self._name, text + _CODEC.fingerprint)
+        return self._cache.keys.entry(self._name, text + ANSWERS.fingerprint)
 
     async def _who(self, request: Request, own: dict[str, Any]) -> object:
         if self._principal is None:
@@ -342,14 +320,14 @@ class _Endpoint:
 
     # -- the answer ------------------------------------------------------------------------
 
-    async def _compute(self, request: Request, injected: Response, own: dict[str, Any]) -> _Answer:
+    async def _compute(self, request: Request, injected: Response, own: dict[str, Any]) -> Answer:
         before = decoded(injected.headers.raw)
         result = await self._run(**own)
         if isinstance(result, Response):
             body: object = getattr(result, "body", None)
             whole = isinstance(body, bytes) and not hasattr(result, "body_iterator")
             if not whole or result.background is not None:
-                return _Answer(StoredResponse((), b""), "not a plain response", result)
+                return Answer(StoredResponse((), b""), "not a plain response", result)
             response, added = result, []
         else:
             response = await self._serialized(request, injected, result)
@@ -361,7 +339,7 @@ class _Endpoint:
         if private is not None:
             for name, value in added:
                 response.headers.append(name, value)
-        return _Answer(stored, private, response)
+        return Answer(stored, private, response)
 
     async def _serialized(self, request: Request, injected: Response, result: Any) -> Response:
         """The response as FastAPI itself makes it: ``response_model`` and its options included."""
@@ -396,77 +374,6 @@ class _Endpoint:
             response.body = b""
         return response
 
-    def _finish(
-        self,
-        request: Request,
-        answer: _Answer,
-        per_request: list[tuple[str, str]],
-        status: str,
-        *,
-        private: bool = False,
-        loaded: Loaded[_Answer] | None = None,
-    ) -> Response:
-        """The response with validators, and with what the dependencies set for this request."""
-        if answer.private is not None and answer.response is not None:
-            return self._untouched(answer.response, per_request, private)
-        etag = answer.stored.header("etag") or strong_etag(
-            answer.stored.body, answer.stored.header("content-type") or ""
-        )
-        fixed = {
-            "etag": etag,
-            "cache-control": self._control(answer.stored, private, per_request),
-            "vary": self._merged_vary(answer.stored),
-        }
-        if loaded is not None and loaded.state != "miss":
-            fixed["age"] = str(self._age(loaded))
-        if self._status_header:
-            fixed["cache-status"] = f"tijolo; {status}"
-        headers = [pair for pair in answer.stored.headers if pair[0] not in fixed]
-        headers += [(name, value) for name, value in fixed.items() if value]
-        if none_match(_joined(request, "if-none-match"), etag):
-            return _response(304, [h for h in headers if h[0] in _OF_A_304], b"", per_request)
-        return _response(200, headers, answer.stored.body, per_request)
-
-    def _untouched(
-        self, response: Response, per_request: list[tuple[str, str]], private: bool
-    ) -> Response:
-        """An answer that is its caller's alone: as the endpoint made it."""
-        for name, value in per_request:
-            response.headers.append(name, value)
-        if (private or "set-cookie" in response.headers) and response.status_code == 200:
-            response.headers.setdefault("cache-control", "private")
-        if self._status_header:
-            response.headers.setdefault("cache-status", "tijolo; fwd=bypass")
-        return response
-
-    def _control(
-        self, stored: StoredResponse, private: bool, per_request: list[tuple[str, str]]
-    ) -> str:
-        if any(name == "set-cookie" for name, _ in per_request):
-            return "private, no-store"
-        given = stored.header("cache-control")
-        if given is not None:
-            return given
-        scope = "private" if private or self._principal is not None else "public"
-        if self._client_ttl:
-            return f"{scope}, max-age={self._client_ttl}"
-        return f"{scope}, no-cache"
-
-    def _merged_vary(self, stored: StoredResponse) -> str:
-        given = stored.header("vary")
-        names = [name.strip() for name in self._vary_header.split(",") if name.strip()]
-        names += sorted(field_names(given) - set(names))
-        return ", ".join(names)
-
-    def _age(self, loaded: Loaded[_Answer]) -> int:
-        return max(0, int(self._cache.loader.now() - loaded.stored_at))
-
-    def _status(self, loaded: Loaded[_Answer]) -> str:
-        left = int(loaded.fresh_until - self._cache.loader.now())
-        if loaded.state == "miss":
-            return "fwd=miss"
-        return f"hit; ttl={left}"
-
 
 def _route(scope: MutableMapping[str, Any]) -> Any:
     """What FastAPI knows of the matched route, with what ``include_router`` added to it."""
@@ -478,7 +385,7 @@ def _route(scope: MutableMapping[str, Any]) -> Any:
     return None
 
 
-def _shareable(answer: _Answer) -> bool:
+def _shareable(answer: Answer) -> bool:
     return answer.private is None
 
 
@@ -486,27 +393,6 @@ def _known(option: str, names: set[str] | frozenset[str], known: Sequence[str]) 
     for name in sorted(names):
         if name not in known:
             raise ValueError(f"{option}: {name!r} is no parameter; there are: {', '.join(known)}")
-
-
-def _joined(request: Request, name: str) -> str | None:
-    values = request.headers.getlist(name)
-    return ", ".join(values) if values else None
-
-
-def _response(
-    status: int,
-    headers: list[tuple[str, str]],
-    body: bytes,
-    per_request: list[tuple[str, str]],
-) -> Response:
-    response = Response(body, status_code=status)
-    own = [h for h in headers if h[0] != "content-length" or status == 200]
-    named = {name for name, _ in own}
-    own += [h for h in per_request if h[0] == "set-cookie" or h[0] not in named]
-    if status == 200 and "content-length" not in named:
-        own.append(("content-length", str(len(body))))
-    response.raw_headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in own]
-    return response
 
 
 def _signature(
