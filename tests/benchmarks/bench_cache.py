@@ -1,4 +1,6 @@
-"""What a hit in memory costs, against a dictionary and against cashews; fifty misses at once."""
+"""What a hit in memory costs, against a dictionary and against cashews; fifty misses at once;
+what a kept answer costs against a cheap one that is made each time.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from cashews import Cache as Cashews
+from fastapi import FastAPI
 from pydantic import BaseModel
 
 from tests.benchmarks.harness import Contender, Group
 from tijolo.cache import Cache, MemoryBackend, cached
+from tijolo.cache.fastapi import cached_response
 
 Function = Callable[[int], Awaitable[object]]
 
@@ -84,8 +88,40 @@ def _stampede(make: Callable[[], Function]) -> Callable[[int], Awaitable[None]]:
     return run
 
 
+def _endpoint(kept: bool) -> Callable[[int], Awaitable[None]]:
+    """A list of twenty models, made and serialised, or kept."""
+    app = FastAPI(openapi_url=None)
+
+    async def products() -> list[Product]:
+        return [_product(number) for number in range(20)]
+
+    app.get("/")(cached_response(Cache(), public=True)(products) if kept else products)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"shop.example")],
+    }
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.start" and message["status"] != 200:
+            raise RuntimeError(f"answered {message['status']}")
+
+    async def run(count: int) -> None:
+        for _ in range(count):
+            await app({**scope, "state": {}}, receive, send)
+
+    return run
+
+
 def groups() -> list[Group]:
-    """A hit, and fifty misses of one key."""
+    """A hit, fifty misses of one key, and a hit of an endpoint."""
     return [
         Group(
             row="CA2a",
@@ -108,6 +144,15 @@ def groups() -> list[Group]:
                     role="baseline",
                 ),
                 Contender(name="tijolo cached", run=_stampede(_tijolo), goal=1.0),
+            ],
+        ),
+        Group(
+            row="CA2c",
+            title="GET of twenty models that cost nothing to make",
+            clock=time.thread_time,
+            contenders=[
+                Contender(name="FastAPI alone", run=_endpoint(False), role="baseline"),
+                Contender(name="cached_response, a hit", run=_endpoint(True), goal=1.5),
             ],
         ),
     ]

@@ -13,10 +13,11 @@ pytest.importorskip("redis")
 
 from redis.asyncio import Redis
 
-from tijolo.cache import BackendRefusedError, NotConnectedError, RedisSettings
-from tijolo.cache.redis import AsyncRedisManager, LockLostError, RedisBackend
+from tijolo.cache import BackendRefusedError, NotConnectedError, RedisSettings, cached
+from tijolo.cache.redis import AsyncRedisManager, LockHeldError, LockLostError, RedisBackend
 from tijolo.cache.testing import BackendContract
 from tijolo.core import Resource
+from tijolo.core.testing import assert_settings_read
 
 
 @pytest.mark.redis
@@ -195,7 +196,7 @@ async def test_a_lock_has_one_holder_and_a_growing_fence(redis, name):
                 assert await lock.extend(5) is True
                 await asyncio.sleep(0.002)
                 inside -= 1
-        except RuntimeError:
+        except LockHeldError:
             await asyncio.sleep(0.003)
 
     for _ in range(10):
@@ -212,7 +213,7 @@ async def test_a_lock_that_ended_before_its_block_says_so_and_frees_nobody_else(
             assert await lock.extend(5) is False
             other = redis.lock(name)
             await other.__aenter__()
-    with pytest.raises(RuntimeError, match="held by another"):
+    with pytest.raises(LockHeldError, match="held by another"):
         async with redis.lock(name):
             pass
     await other.__aexit__(None, None, None)
@@ -241,5 +242,24 @@ def test_settings_hide_the_password_and_have_the_contract_names():
     assert "hunter2" not in repr(settings)
     assert RedisSettings().REDIS_DECODE_RESPONSES is True
     assert RedisSettings().REDIS_URL.get_secret_value() == "redis://localhost:6379/0"
-    manager = AsyncRedisManager.from_settings(settings)
+    with assert_settings_read(RedisSettings, by="tijolo.cache"):
+        manager = AsyncRedisManager.from_settings(settings)
     assert repr(manager) == "AsyncRedisManager(redis://localhost/3, not connected)"
+
+
+@pytest.mark.redis
+async def test_cached_takes_the_manager_as_the_contract_does(redis, name):
+    calls = []
+
+    @cached(redis, ttl=5, key_prefix=name)
+    async def order(number: int) -> dict[str, int]:
+        calls.append(number)
+        return {"number": number}
+
+    assert [await order(1) for _ in range(3)] == [{"number": 1}] * 3
+    assert calls == [1]
+    assert order.cache is redis.as_cache()
+    await order.invalidate(1)
+    await order(1)
+    assert calls == [1, 1]
+    await order.invalidate(1)

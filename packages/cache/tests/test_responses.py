@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from tijolo.cache import Cache, UnkeyableArgumentError
+from tijolo.cache import Cache, UnkeyableArgumentError, cached
 from tijolo.cache._http import (
     directives,
     max_age,
@@ -335,9 +335,15 @@ async def test_a_client_certificate_or_an_authenticated_user_counts_as_credentia
     class Somebody:
         is_authenticated = True
 
-    assert presents_credentials({"user": Somebody()}, ()) is True
-    assert presents_credentials({"extensions": {"tls": {"client_cert_chain": ["x"]}}}, ()) is True
-    assert presents_credentials({"extensions": None, "headers": [], "user": None}, ["a"]) is False
+    assert presents_credentials({"user": Somebody()}, frozenset()) is True
+    assert (
+        presents_credentials({"extensions": {"tls": {"client_cert_chain": ["x"]}}}, frozenset())
+        is True
+    )
+    assert (
+        presents_credentials({"extensions": None, "headers": [], "user": None}, frozenset([b"a"]))
+        is False
+    )
 
 
 # -- the key -------------------------------------------------------------------------------
@@ -765,3 +771,22 @@ async def test_calling_the_endpoint_without_a_request_says_what_to_do(memory):
     with pytest.raises(TypeError, match="__wrapped__"):
         await item()
     assert await item.__wrapped__() == 1
+
+
+async def test_cached_itself_works_on_an_endpoint_and_on_a_dependency(service):
+    @cached(service.cache)
+    async def rate(currency: str = "BRL") -> Decimal:
+        service.run()
+        return Decimal("5.40")
+
+    @service.app.get("/rate/{currency}")
+    @cached(service.cache, ignore=["injected"])
+    async def read(currency: str, injected: Decimal = Depends(rate)) -> Account:  # noqa: B008
+        service.run()
+        return Account(name=currency, balance=injected)
+
+    for _ in range(3):
+        answer = await service.get("/rate/USD")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["balance"] == "5.40"
+    assert service.runs == 2

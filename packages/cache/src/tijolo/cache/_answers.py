@@ -13,7 +13,6 @@ from tijolo.cache._http import (
     StoredResponse,
     field_names,
     none_match,
-    strong_etag,
 )
 
 _CODEC = ResponseCodec()
@@ -76,9 +75,7 @@ class Finisher:
         """The response with validators, and with what the dependencies set for this request."""
         if answer.private is not None and answer.response is not None:
             return self._untouched(answer.response, per_request, private)
-        etag = answer.stored.header("etag") or strong_etag(
-            answer.stored.body, answer.stored.header("content-type") or ""
-        )
+        etag = answer.stored.header("etag") or ""
         fixed = {
             "etag": etag,
             "cache-control": self._control(answer.stored, private, per_request),

@@ -101,6 +101,8 @@ def sorted_query(
     query: bytes, only: frozenset[str] | None, max_bytes: int
 ) -> list[tuple[str, str]] | None:
     """The parameters by name, repeats in their order; None for what is too long to be a key."""
+    if not query:
+        return []
     if len(query) > max_bytes:
         return None
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="utf-8",
@@ -131,13 +133,12 @@ def decoded(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw]
 
 
-def presents_credentials(scope: Mapping[str, Any], names: Iterable[str]) -> bool:
+def presents_credentials(scope: Mapping[str, Any], names: frozenset[bytes]) -> bool:
     """Whether a request says who sends it: by a header, a certificate or Starlette's ``user``."""
-    wanted = {name.encode("latin-1") for name in names}
     extensions: Mapping[str, Any] = scope.get("extensions") or {}
     tls: Mapping[str, Any] = extensions.get("tls") or {}
     return (
-        any(name.lower() in wanted for name, _ in scope.get("headers", ()))
+        any(name.lower() in names for name, _ in scope.get("headers", ()))
         or bool(tls.get("client_cert_chain"))
         or bool(getattr(scope.get("user"), "is_authenticated", False))
     )

@@ -24,6 +24,7 @@ from tijolo.cache._http import (
     max_age,
     presents_credentials,
     sorted_query,
+    strong_etag,
     why_not_kept,
 )
 from tijolo.cache.cache import Cache
@@ -198,7 +199,7 @@ class _Endpoint:
         self._name = name_of(endpoint)
         self._vary = tuple(sorted({name.lower() for name in vary}))
         self._query = None if query is None else frozenset(query)
-        self._credentials = tuple(name.lower() for name in credentials)
+        self._credentials = frozenset(name.lower().encode("latin-1") for name in credentials)
         self._public, self._principal = public, principal
         self._max_query_bytes = max_query_bytes
         self._ignored = frozenset(ignore)
@@ -211,7 +212,7 @@ class _Endpoint:
         self._own_tag = f"endpoint {self._name}"
         self._head = canonical([self._name, version])
         self.signature, self._request, self._response, self._added = _signature(endpoint)
-        shared = () if public else (*self._credentials,)
+        shared = () if public else tuple(name.lower() for name in credentials)
         self._finisher = Finisher(
             private=principal is not None,
             vary=", ".join(dict.fromkeys((*shared, *self._vary))),
@@ -324,8 +325,9 @@ class _Endpoint:
         before = decoded(injected.headers.raw)
         result = await self._run(**own)
         if isinstance(result, Response):
-            body: object = getattr(result, "body", None)
-            whole = isinstance(body, bytes) and not hasattr(result, "body_iterator")
+            whole = isinstance(getattr(result, "body", None), bytes) and not hasattr(
+                result, "body_iterator"
+            )
             if not whole or result.background is not None:
                 return Answer(StoredResponse((), b""), "not a plain response", result)
             response, added = result, []
@@ -335,7 +337,11 @@ class _Endpoint:
         headers = [*decoded(response.headers.raw), *added]
         cookies = [pair for pair in before if pair[0] == "set-cookie"]
         private = why_not_kept(response.status_code, [*headers, *cookies], frozenset(self._vary))
-        stored = StoredResponse(tuple(headers), bytes(response.body))
+        body = bytes(response.body)
+        if private is None and not any(name == "etag" for name, _ in headers):
+            kind = next((value for name, value in headers if name == "content-type"), "")
+            headers.append(("etag", strong_etag(body, kind)))
+        stored = StoredResponse(tuple(headers), body)
         if private is not None:
             for name, value in added:
                 response.headers.append(name, value)

@@ -26,6 +26,8 @@ MAX_DEPTH = 64
 """How deeply an argument may be nested; a cycle ends here."""
 MAX_TAGS = 32
 """Tags of one entry."""
+MAX_KNOWN = 1_024
+"""Lists of tags whose keys are remembered."""
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -164,6 +166,7 @@ class Keyspace:
         self.prefix = f"{{{namespace}}}:{version}"
         self.root_tag = f"{self.prefix}:t:"
         """The tag of every entry: invalidating it empties the namespace."""
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def entry(self, name: str, canonical_value: str) -> str:
         """The key of an entry; ``name`` is also readable in it, cut to 80 characters."""
@@ -182,9 +185,13 @@ class Keyspace:
         """
         if len(names) > MAX_TAGS:
             raise ValueError(f"{len(names)} tags; an entry has at most {MAX_TAGS}")
-        if not names:
-            return (self.root_tag,)
-        return tuple(sorted({self.root_tag, *map(self.tag, names)}))
+        known = self._known.get(names)
+        if known is None:
+            known = tuple(sorted({self.root_tag, *map(self.tag, names)}))
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[names] = known
+        return known
 
 
 class Arguments:

@@ -31,7 +31,7 @@ try:
 except ImportError as exc:
     raise MissingExtraError("tijolo-cache", "redis", "redis") from exc
 
-__all__ = ["AsyncRedisManager", "LockLostError", "RedisBackend", "RedisLock"]
+__all__ = ["AsyncRedisManager", "LockHeldError", "LockLostError", "RedisBackend", "RedisLock"]
 
 _logger = logging.getLogger("tijolo.cache.redis")
 _DEFAULTS: dict[str, Any] = {
@@ -39,6 +39,10 @@ _DEFAULTS: dict[str, Any] = {
     "socket_connect_timeout": 1.0,
     "max_connections": 50,
 }
+
+
+class LockHeldError(RuntimeError):
+    """Somebody else holds the lock."""
 
 
 class LockLostError(RuntimeError):
@@ -194,7 +198,7 @@ class AsyncRedisManager:
         lock: a failover may lose it.
 
         Raises:
-            RuntimeError: somebody else holds it.
+            LockHeldError: somebody else holds it.
             LockLostError: at the end of the block, when the lease ended first.
         """
         token = secrets.token_hex(16)
@@ -203,7 +207,7 @@ class AsyncRedisManager:
             self.client, scripts.LOCK, keys, [token, _milliseconds(lease_seconds)]
         )
         if fence is None:
-            raise RuntimeError(f"the lock {name!r} is held by another")
+            raise LockHeldError(f"the lock {name!r} is held by another")
         try:
             yield RedisLock(self.client, keys[0], token, int(fence))
         except BaseException:
