@@ -35,8 +35,9 @@ class GuardedStore:
     ) -> None:
         self.backend, self._guard, self._root_tag = backend, guard, root_tag
         self._retry_seconds, self._stats = retry_seconds, stats
-        self._keys: set[str] = set()
-        self._tags: set[str] = set()
+        # the value tells one debt from a later one of the same name
+        self._keys: dict[str, object] = {}
+        self._tags: dict[str, object] = {}
         self._replay: asyncio.Task[None] | None = None
 
     @property
@@ -93,10 +94,11 @@ class GuardedStore:
 
     def owe(self, keys: Iterable[str], tags: Iterable[str]) -> None:
         """Remember an invalidation, and repeat it in the background until it succeeds."""
-        self._keys.update(keys)
-        self._tags.update(tags)
+        debt = object()
+        self._keys.update(dict.fromkeys(keys, debt))
+        self._tags.update(dict.fromkeys(tags, debt))
         if len(self._keys) + len(self._tags) > MAX_PENDING:
-            self._keys, self._tags = set(), {self._root_tag}
+            self._keys, self._tags = {}, {self._root_tag: debt}
         self._count()
         with suppress(RuntimeError):  # no loop runs: the next call repeats it
             if self._replay is None or self._replay.done():
@@ -108,11 +110,13 @@ class GuardedStore:
         Raises:
             BackendUnavailableError: not now.
         """
-        keys, tags = list(self._keys), list(self._tags)
+        keys, tags = dict(self._keys), dict(self._tags)
         if keys or tags:
-            await self._guard.call(lambda: self.backend.invalidate(keys, tags), anyway=anyway)
-            self._keys.difference_update(keys)
-            self._tags.difference_update(tags)
+            await self._guard.call(
+                lambda: self.backend.invalidate(list(keys), list(tags)), anyway=anyway
+            )
+            _pay(self._keys, keys)
+            _pay(self._tags, tags)
             self._count()
 
     async def close(self) -> None:
@@ -137,3 +141,10 @@ class GuardedStore:
 
     def _count(self) -> None:
         self._stats.invalidations_pending = len(self._keys) + len(self._tags)
+
+
+def _pay(owed: dict[str, object], paid: dict[str, object]) -> None:
+    """Take off what was paid, save what is owed again since."""
+    for name, debt in paid.items():
+        if owed.get(name) is debt:
+            del owed[name]
