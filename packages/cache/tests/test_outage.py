@@ -160,6 +160,30 @@ async def test_an_invalidation_is_repeated_without_anybody_calling(namespace):
     await cache.disconnect()
 
 
+def test_a_debt_outlives_the_event_loop_that_made_it(namespace):
+    backend = FaultyBackend()
+    cache = make(backend, namespace, retry_seconds=0.02)
+    source = {"a": 1}
+    read = reader(cache, source)
+
+    async def fail() -> None:
+        await read("a")
+        backend.fails = True
+        await cache.invalidate_tags("t")
+
+    async def again() -> None:
+        await cache.invalidate_tags("other")
+        backend.fails = False
+        while cache.stats.invalidations_pending:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        source["a"] = 2
+        assert await read("a") == 2
+        await cache.disconnect()
+
+    asyncio.run(fail())
+    asyncio.run(asyncio.wait_for(again(), 5))
+
+
 async def test_pending_invalidations_are_bounded(namespace):
     backend = FaultyBackend()
     cache = make(backend, namespace, retry_seconds=30)

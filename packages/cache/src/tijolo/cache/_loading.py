@@ -115,7 +115,8 @@ class Loader:
 
     async def close(self) -> None:
         """End what runs in the background."""
-        tasks = list(self._tasks)
+        loop = asyncio.get_running_loop()
+        tasks = [task for task in self._tasks if task.get_loop() is loop]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

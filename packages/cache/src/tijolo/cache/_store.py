@@ -100,9 +100,9 @@ class GuardedStore:
         if len(self._keys) + len(self._tags) > MAX_PENDING:
             self._keys, self._tags = {}, {self._root_tag: debt}
         self._count()
-        with suppress(RuntimeError):  # no loop runs: the next call repeats it
-            if self._replay is None or self._replay.done():
-                self._replay = asyncio.get_running_loop().create_task(self._repeat())
+        loop, task = asyncio.get_running_loop(), self._replay
+        if task is None or task.done() or task.get_loop() is not loop:
+            self._replay = loop.create_task(self._repeat())
 
     async def settle(self, *, anyway: bool = False) -> None:
         """Carry out what is pending; ``anyway`` asks a backend that is left alone, too.
@@ -122,7 +122,7 @@ class GuardedStore:
     async def close(self) -> None:
         """One last try, then forget; entries that should have gone end with their time to live."""
         task, self._replay = self._replay, None
-        if task is not None:
+        if task is not None and task.get_loop() is asyncio.get_running_loop():
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         with suppress(BackendUnavailableError):
