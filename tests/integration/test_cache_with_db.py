@@ -20,7 +20,7 @@ async def test_a_cached_result_goes_with_the_commit_and_not_with_a_rollback():
         return len(runs)
 
     assert await products() == 1
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError):  # noqa: PT012
         async with db.transaction() as session:
             on_commit(session, cache.invalidation("products"))
             raise KeyError

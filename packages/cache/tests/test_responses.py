@@ -482,6 +482,28 @@ async def test_some_answers_are_their_callers_alone(service, make):
     assert service.runs == 10
 
 
+@pytest.mark.parametrize(
+    ("options", "runs"),
+    [
+        ({}, 1),
+        ({"public": True}, 2),
+        ({"principal": lambda request: 1}, 2),
+        ({"vary": ["Cookie"]}, 1),
+    ],
+    ids=["default", "public", "principal", "declared"],
+)
+async def test_an_answer_that_varies_by_cookie_is_kept_for_those_without(service, options, runs):
+    @service.keep(**options)
+    async def page(request: Request, response: Response) -> int:
+        response.headers["Vary"] = "Cookie"
+        return service.run()
+
+    answers = [await service.get() for _ in range(2)]
+    assert service.runs == runs
+    assert "cookie" in answers[1].headers["vary"].lower()
+    assert (await service.get(cookie="lang=pt")).json() == runs + 1
+
+
 async def test_a_cookie_that_the_endpoint_or_a_dependency_sets_reaches_one_browser(service):
     def dependency(response: Response, request: Request) -> None:
         if request.headers.get("x-new"):

@@ -212,6 +212,9 @@ class _Endpoint:
         self._own_tag = f"endpoint {self._name}"
         self._head = canonical([self._name, version])
         self.signature, self._request, self._response, self._added = _signature(endpoint)
+        # what is kept for those without credentials does not vary by them
+        free = () if public or principal is not None else credentials
+        self._declared = frozenset(name.lower() for name in (*vary, *free))
         shared = () if public else tuple(name.lower() for name in credentials)
         self._finisher = Finisher(
             private=principal is not None,
@@ -336,7 +339,7 @@ class _Endpoint:
             added = [pair for pair in decoded(injected.headers.raw) if pair not in before]
         headers = [*decoded(response.headers.raw), *added]
         cookies = [pair for pair in before if pair[0] == "set-cookie"]
-        private = why_not_kept(response.status_code, [*headers, *cookies], frozenset(self._vary))
+        private = why_not_kept(response.status_code, [*headers, *cookies], self._declared)
         body = bytes(response.body)
         if private is None and not any(name == "etag" for name, _ in headers):
             kind = next((value for name, value in headers if name == "content-type"), "")
