@@ -20,6 +20,7 @@ from tijolo.cache import (
     cached,
 )
 from tijolo.cache._entries import pack, unpack
+from tijolo.cache.testing import FaultyBackend
 from tijolo.core import NotFoundException, Resource
 from tijolo.core.testing import assert_settings_read
 
@@ -495,8 +496,22 @@ async def test_set_refuses_what_would_come_back_otherwise(memory):
         await memory.set("key", "1", int)
     with pytest.raises(UnkeyableArgumentError):
         await memory.set(object(), 1, int)
+
+
+async def test_a_set_that_keeps_nothing_leaves_nothing_old_behind():
     small = Cache(max_value_bytes=10)
+    assert await small.set("key", "old", str) is True
     assert await small.set("key", "x" * 20, str) is False
+    assert await small.get("key", str) is None
+
+    backend = FaultyBackend()
+    failing = Cache(backend, retry_seconds=0.02)
+    await failing.set("key", "old", str)
+    backend.fails = True
+    assert await failing.set("key", "new", str) is False
+    backend.fails = False
+    assert await failing.get("key", str) is None
+    await failing.disconnect()
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ class Loader:
         data = call.codec.encode(value)
         policy = call.policy
         if len(data) > policy.max_value_bytes:
+            await self.store.invalidate([call.key], [])  # what is there is not the value either
             self.stats.not_stored += 1
             return False
         ttl = policy.ttl * random.uniform(1 - policy.jitter, 1)  # noqa: S311

@@ -183,7 +183,10 @@ class Cache:
         ttl: float | None = None,
         tags: Sequence[str] = (),
     ) -> bool:
-        """Keep ``value`` under any keyable ``key``; False when it could not be kept.
+        """Keep ``value`` under any keyable ``key``.
+
+        False when it could not be kept (it is too large, the backend is down); the value that was
+        there is gone all the same.
 
         Raises:
             UnkeyableArgumentError: the key has no faithful text.
