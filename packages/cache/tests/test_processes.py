@@ -23,7 +23,7 @@ async def main():
     cache = Cache(backend(), namespace=namespace, timeout_seconds=5)
     await cache.connect()
 
-    @cached(cache, ttl=600, lease_seconds=1.5)
+    @cached(cache, ttl=600, lease_seconds=2)
     async def slow(n: int) -> str:
         with open(counter, "a") as file:
             file.write(f"{os.getpid()}\\n")
@@ -82,7 +82,7 @@ async def test_a_process_that_dies_while_computing_frees_its_lease(run_python, p
         return "after"
 
     slow.__module__, slow.__qualname__ = "__main__", "main.<locals>.slow"
-    survivor = cached(cache, ttl=600, lease_seconds=1.5)(slow)
+    survivor = cached(cache, ttl=600, lease_seconds=2)(slow)
     assert await backend.acquire(survivor.key_for(9), (), "other", 1, 1) is None  # still held
     assert await survivor(9) == "after"
     assert cache.stats.stored == 1
