@@ -766,6 +766,8 @@ def test_no_query_breaks_the_key(query):
         ({"ignore": ["nobody"]}, "'nobody' is no parameter"),
         ({"client_ttl": -1}, "0 or more"),
         ({"background": True}, "background="),
+        ({"condition": bool}, "no-store instead"),
+        ({"negative_ttl": 5}, "no-store instead"),
         ({"ttl": 0}, "ttl"),
     ],
 )

@@ -134,6 +134,9 @@ def cached_response(
         raise ValueError("principal= and public= exclude each other")
     if client_ttl < 0 or max_query_bytes < 0:
         raise ValueError("client_ttl and max_query_bytes must be 0 or more")
+    for option in ("condition", "negative", "negative_ttl"):
+        if option in policy:
+            raise ValueError(f"{option}= is for functions; an endpoint says no-store instead")
     if policy.get("background"):
         raise ValueError("background= needs resources of a request that may be over; leave it out")
 
