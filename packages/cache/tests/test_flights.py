@@ -259,6 +259,45 @@ async def test_an_old_value_does_not_stand_in_for_an_answer(memory, clock):
         await page()
 
 
+@pytest.mark.parametrize("background", [True, False])
+async def test_news_that_a_refresh_brings_is_not_kept_from_anybody(memory, clock, background):
+    gone = False
+
+    @cached(memory, ttl=10, stale_while_revalidate=600, stale_if_error=600, background=background)
+    async def page() -> int:
+        if gone:
+            raise NotFoundException
+        return 1
+
+    await page()
+    gone = True
+    clock.advance(11)
+    if background:
+        assert await page() == 1
+        await asyncio.sleep(0.01)
+    for _ in range(2):
+        with pytest.raises(NotFoundException):
+            await page()
+
+
+async def test_a_refresh_that_never_began_does_not_stop_the_next(memory, clock):
+    runs = 0
+
+    @cached(memory, ttl=10, stale_while_revalidate=600)
+    async def page() -> int:
+        nonlocal runs
+        runs += 1
+        return runs
+
+    await page()
+    clock.advance(11)
+    assert await page() == 1
+    await memory.disconnect()  # before the refresh had its first turn
+    assert await page() == 1
+    await asyncio.sleep(0.01)
+    assert await page() == 2
+
+
 async def test_a_lease_is_renewed_while_a_computation_takes_longer(cache):
     @cached(cache, lease_seconds=0.06)
     async def slow() -> int:

@@ -148,23 +148,27 @@ class Loader:
         if call.policy.background:
             if len(self._tasks) < self._max_background:
                 self._refreshing.add(call.key)
-                self._spawn(self._refresh_quietly(call, old))
+                task = self._spawn(self._refresh_quietly(call, old))
+                # not in the coroutine: one that is cancelled before it starts never runs
+                task.add_done_callback(lambda _: self._refreshing.discard(call.key))
             return self._stale(call, old)
         try:
             return await self._lead(call, old, patient=False)
         except Exception as exc:
-            self.reports.failure(call.name, exc)
             if not is_failure(exc):
+                await self.store.invalidate([call.key], [])
                 raise
+            self.reports.failure(call.name, exc)
             return self._stale(call, old)
 
     async def _refresh_quietly(self, call: Call[T], old: Loaded[T]) -> None:
         try:
             await self._lead(call, old, patient=False)
         except Exception as exc:
-            self.reports.failure(call.name, exc)
-        finally:
-            self._refreshing.discard(call.key)
+            if is_failure(exc):
+                self.reports.failure(call.name, exc)
+            else:  # a 404 is news: the next caller is to hear it
+                await self.store.invalidate([call.key], [])
 
     # -- computing -------------------------------------------------------------------------
 
@@ -173,6 +177,8 @@ class Loader:
             loaded = await self._fresh(call, old)
         except Exception as exc:
             late = self._clock() - old.fresh_until if old is not None else 0.0
+            if old is not None and not is_failure(exc):
+                await self.store.invalidate([call.key], [])
             if old is None or late >= call.policy.stale_if_error or not is_failure(exc):
                 raise
             self.reports.failure(call.name, exc)
@@ -393,11 +399,12 @@ class Loader:
 
     # -- bookkeeping -----------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run in the background, referenced, until ``close``."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _stale(self, call: Call[T], old: Loaded[T]) -> Loaded[T]:
         self.stats.stale += 1

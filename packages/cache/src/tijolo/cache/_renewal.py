@@ -19,7 +19,7 @@ class Renewal:
         key: str,
         token: str,
         lease_seconds: float,
-        spawn: Callable[[Coroutine[Any, Any, Any]], None],
+        spawn: Callable[[Coroutine[Any, Any, Any]], object],
     ) -> None:
         self._store, self._key, self._token = store, key, token
         self._seconds, self._spawn = lease_seconds, spawn
