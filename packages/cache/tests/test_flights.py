@@ -11,6 +11,13 @@ from tijolo.cache.testing import FaultyBackend
 from tijolo.core import NotFoundException, ServiceUnavailableException
 
 
+async def all_wait(function, number):
+    """Until ``number`` callers wait for the computation that calls this."""
+    flight = function.cache.loader.flights.get(function.key_for())
+    while flight.waiting < number:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
 async def test_fifty_misses_at_once_compute_once(cache):
     calls = 0
 
@@ -100,7 +107,7 @@ async def test_those_who_wait_get_the_leaders_exception_and_it_is_not_kept(cache
     async def broken() -> int:
         nonlocal calls
         calls += 1
-        await asyncio.sleep(0.02)
+        await all_wait(broken, 9)
         raise ServiceUnavailableException("later")
 
     for attempt in (1, 2):
@@ -116,7 +123,7 @@ async def test_results_that_are_not_kept_are_shared_all_the_same(cache):
     async def nothing() -> int | None:
         nonlocal calls
         calls += 1
-        await asyncio.sleep(0.03)
+        await all_wait(nothing, 19)
         return None
 
     assert await asyncio.gather(*(nothing() for _ in range(20))) == [None] * 20
@@ -299,9 +306,9 @@ async def test_a_refresh_that_never_began_does_not_stop_the_next(memory, clock):
 
 
 async def test_a_lease_is_renewed_while_a_computation_takes_longer(cache):
-    @cached(cache, lease_seconds=0.06)
+    @cached(cache, lease_seconds=0.3)
     async def slow() -> int:
-        await asyncio.sleep(0.18)
+        await asyncio.sleep(0.45)
         return 1
 
     assert await slow() == 1

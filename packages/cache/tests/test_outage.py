@@ -299,8 +299,8 @@ async def test_foreign_bytes_in_the_backend_are_a_miss(namespace, junk):
 
 
 async def redis_cache(server, namespace, **options):
-    manager = AsyncRedisManager(server.url, socket_timeout=0.3, socket_connect_timeout=0.3)
-    cache = make(RedisBackend(manager), namespace, timeout_seconds=0.1, **options)
+    manager = AsyncRedisManager(server.url, socket_timeout=0.5, socket_connect_timeout=0.5)
+    cache = make(RedisBackend(manager), namespace, timeout_seconds=0.5, **options)
     await cache.connect()
     return cache
 

@@ -182,10 +182,10 @@ class BackendContract:
 
     async def test_a_lease_can_be_renewed_by_its_holder_alone(self, backend: Backend) -> None:
         key, tags = _place()
-        assert await backend.acquire(key, tags, "first", 0.08, 60) is not None
+        assert await backend.acquire(key, tags, "first", 0.15, 60) is not None
         assert await backend.renew(key, "other", 5) is False
         assert await backend.renew(key, "first", 5) is True
-        await asyncio.sleep(0.12)
+        await asyncio.sleep(0.2)
         assert await backend.acquire(key, tags, "second", 5, 60) is None
 
     async def test_a_lease_is_released_by_its_holder_alone(self, backend: Backend) -> None:
@@ -264,20 +264,20 @@ class BackendContract:
 
     async def test_a_tag_lives_as_long_as_the_entries_that_have_it(self, backend: Backend) -> None:
         key, tags = _place()
-        got = await backend.acquire(key, tags, "t", 5, 0.08)
+        got = await backend.acquire(key, tags, "t", 5, 0.15)
         assert got is not None
         assert await backend.store(key, "t", b"data", 60, tags, got.versions)
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.2)
         assert await backend.read(key, tags) == Snapshot(b"data", got.versions)
 
     async def test_a_tag_lives_as_long_as_the_longest_computation_that_uses_it(
         self, backend: Backend
     ) -> None:
         key, tags = _place()
-        first = await backend.acquire(key, tags, "first", 5, 0.08)
+        first = await backend.acquire(key, tags, "first", 5, 0.15)
         assert first is not None
         assert await backend.acquire(f"{key}x", tags, "second", 5, 60) is not None
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.2)
         assert (await backend.read(key, tags)).versions == first.versions
 
     async def test_invalidating_what_is_not_there_is_no_error(self, backend: Backend) -> None:
