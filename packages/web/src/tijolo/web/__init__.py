@@ -6,6 +6,7 @@ from tijolo.web._version import __version__
 
 _enforce(_COMPAT, __version__)
 
+from tijolo.web._idempotency_request import IDEMPOTENCY_HEADER
 from tijolo.web.application import create_app
 from tijolo.web.body_limit import BodySizeLimitMiddleware, RequestBodyTooLargeException
 from tijolo.web.client_ip import (
@@ -27,7 +28,13 @@ from tijolo.web.handlers import (
     register_exception_handlers,
     validation_exception_handler,
 )
+from tijolo.web.idempotency import IdempotencyMiddleware, is_final_status
+from tijolo.web.idempotency_answer import CachedResponse
+from tijolo.web.idempotency_key import make_idempotency_key_dependency
+from tijolo.web.idempotency_memory import IdempotencyStoreFullError, MemoryIdempotencyStore
+from tijolo.web.idempotency_store import IdempotencyStore, ReservationState
 from tijolo.web.lifecycle import AppLifecycle
+from tijolo.web.limit_settings import IdempotencySettings, RateLimitSettings
 from tijolo.web.link_headers import build_pagination_link_header
 from tijolo.web.openapi import describe_problems
 from tijolo.web.problems import (
@@ -38,6 +45,14 @@ from tijolo.web.problems import (
     ProblemResponse,
     problem_response,
 )
+from tijolo.web.rate_limit import (
+    RateLimitMiddleware,
+    make_rate_limit_dependency,
+)
+from tijolo.web.rate_limit_keys import key_by_client_address, key_by_header, key_by_user
+from tijolo.web.rate_limit_store import MemoryRateLimitStore, RateLimitStore, Reservation
+from tijolo.web.rate_limiter import RateLimitDecision, RateLimiter
+from tijolo.web.rate_limits import LimitState, RateLimit, rate_limits
 from tijolo.web.request_id import RequestIDMiddleware
 from tijolo.web.security_headers import (
     DEFAULT_CONTENT_SECURITY_POLICY,
@@ -56,22 +71,39 @@ __all__ = [
     "DEFAULT_SECURITY_HEADERS",
     "DEFAULT_STATIC_SECURITY_HEADERS",
     "DOCS_CONTENT_SECURITY_POLICY",
+    "IDEMPOTENCY_HEADER",
     "PROBLEM_MEDIA_TYPE",
     "AppLifecycle",
     "BodySizeLimitMiddleware",
     "CORSSettings",
+    "CachedResponse",
     "CurrentDevice",
     "DeviceInfo",
     "DeviceType",
     "EnvelopeMiddleware",
     "ErrorBoundaryMiddleware",
     "HardenedStaticFiles",
+    "IdempotencyMiddleware",
+    "IdempotencySettings",
+    "IdempotencyStore",
+    "IdempotencyStoreFullError",
+    "LimitState",
+    "MemoryIdempotencyStore",
+    "MemoryRateLimitStore",
     "ProblemDocument",
     "ProblemError",
     "ProblemResponse",
+    "RateLimit",
+    "RateLimitDecision",
+    "RateLimitMiddleware",
+    "RateLimitSettings",
+    "RateLimitStore",
+    "RateLimiter",
     "RequestBodyTooLargeException",
     "RequestIDMiddleware",
     "RequestTimingMiddleware",
+    "Reservation",
+    "ReservationState",
     "ResponseAbortedError",
     "SameSite",
     "SecurityHeadersMiddleware",
@@ -90,10 +122,17 @@ __all__ = [
     "get_client_ip",
     "get_client_ip_from_scope",
     "get_device_info",
+    "is_final_status",
+    "key_by_client_address",
+    "key_by_header",
+    "key_by_user",
     "make_app_exception_handler",
     "make_http_exception_handler",
+    "make_idempotency_key_dependency",
+    "make_rate_limit_dependency",
     "make_unhandled_exception_handler",
     "problem_response",
+    "rate_limits",
     "register_exception_handlers",
     "set_cookie",
     "validation_exception_handler",
