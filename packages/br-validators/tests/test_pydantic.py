@@ -17,7 +17,6 @@ from tijolo.br_validators import (
     CPFOrCNPJ,
     PhoneBR,
     Strictness,
-    normalize_cpf,
 )
 from tijolo.br_validators.pydantic import Canonical
 
@@ -157,14 +156,12 @@ def test_an_adapter_survives_a_pickle(name: str) -> None:
 def test_a_strictness_of_another_type_is_refused_at_once() -> None:
     for strictness in ("lenient", None):
         with pytest.raises(TypeError, match="strictness must be a Strictness"):
-            Canonical(
-                normalize_cpf,
-                format="cpf",
-                pattern="^unused$",
-                canonical_pattern="^[0-9]{11}$",
-                examples=("52998224725",),
-                strictness=strictness,  # type: ignore[arg-type]
-            )
+            Canonical("cpf", strictness=strictness)  # type: ignore[arg-type]
+
+
+def test_an_unknown_kind_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="unknown kind 'rg'; expected one of arrecadacao, "):
+        Canonical("rg")
 
 
 def test_a_standard_dataclass_is_validated_alike() -> None:
@@ -176,21 +173,13 @@ def test_a_standard_dataclass_is_validated_alike() -> None:
 
 
 def test_lenient_by_choice() -> None:
-    lenient = Annotated[
-        str,
-        Canonical(
-            normalize_cpf,
-            format="cpf",
-            pattern="^unused$",
-            canonical_pattern="^[0-9]{11}$",
-            examples=("52998224725",),
-            strictness=Strictness.LENIENT,
-        ),
-    ]
+    lenient = Annotated[str, Canonical("cpf", strictness=Strictness.LENIENT)]
     assert TypeAdapter(lenient).validate_python(" 529 982 247 25\n") == "52998224725"
     assert error_type(lenient, "529 982 247 24") == "cpf_checksum"
     assert "pattern" not in TypeAdapter(lenient).json_schema()
     assert TypeAdapter(lenient).json_schema(mode="serialization")["pattern"] == "^[0-9]{11}$"
+    again = pickle.loads(pickle.dumps(TypeAdapter(lenient)))
+    assert again.validate_python(" 529 982 247 25\n") == "52998224725"
 
 
 def application() -> FastAPI:
