@@ -69,6 +69,7 @@ BROKEN: dict[str, Text] = {
     "service": ("its service code is not 55", "o código do serviço não é 55"),
     "book": ("its type of book does not exist", "o tipo de livro não existe"),
     "structure": ("its fields cannot be read", "os campos não podem ser lidos"),
+    "form": ("it has the form of no key", "não tem a forma de nenhuma chave"),
     "account": ("it has no PIX account", "não há uma conta PIX"),
     "key": ("its PIX key is not valid", "a chave PIX não é válida"),
 }

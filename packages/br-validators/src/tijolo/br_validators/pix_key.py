@@ -9,9 +9,9 @@ digits may be a CPF and a phone: they are read as a CPF, and a phone is written 
 from __future__ import annotations
 
 from . import _lazy, cnpj, cpf, phone
-from ._text import exact_str
+from ._text import exact_str, undress
 from .characters import DIGITS
-from .kind import Kind
+from .kind import OF_THE_SHAPE, Kind
 from .strictness import STRICT, Strictness, is_lenient
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ _EXPECTED: dict[str, Text] = {
     "length": ("at most 77 characters", "no máximo 77 caracteres"),
     "characters": ("ASCII characters", "caracteres ASCII"),
     "separators": (f"the form {_PLACEHOLDER}", "a forma de uma das cinco chaves"),
-    "key": (
+    "form": (
         f"the form {_PLACEHOLDER}",
         "um CPF, um CNPJ, um celular com +55, um e-mail ou uma chave aleatória",
     ),
@@ -53,10 +53,13 @@ def _which(text: str, *, lenient: bool) -> Which:
         return "phone"
     if len(text) == 36 and text.count("-") == 4:
         return "evp"
+    if lenient:
+        return "cpf" if len(undress(text)) == 11 else "cnpj"
     return "cpf" if len(text) < 14 or text[3:4] == "." else "cnpj"
 
 
-def _read(value: object, strictness: Strictness) -> tuple[str, str]:
+def _read(value: object, strictness: Strictness, *, why: bool) -> tuple[str, str]:
+    """As ``Shape.read``; without ``why``, the rule of a number is not worked out."""
     lenient = is_lenient(strictness)
     text = exact_str(value, LONGEST + 64)  # and the white space around it
     if text is None:
@@ -69,26 +72,29 @@ def _read(value: object, strictness: Strictness) -> tuple[str, str]:
         return "", "characters"
     which = _which(text, lenient=lenient)
     if which == "phone":
-        return _read_phone(text, strictness)
+        return _read_phone(text, strictness, why=why)
     if which in ("email", "evp"):
         return _read_text(text.lower() if lenient else text, which)
-    if lenient and cnpj.KIND.is_valid(text, strictness=strictness):
-        return cnpj.KIND.examine(text, strictness)
-    kind = cpf.KIND if which == "cpf" else cnpj.KIND
+    return _read_number(cpf.KIND if which == "cpf" else cnpj.KIND, text, strictness, why=why)
+
+
+def _read_number(kind: Kind, text: str, strictness: Strictness, *, why: bool) -> tuple[str, str]:
+    if not why and not kind.is_valid(text, strictness=strictness):
+        return "", "form"
     bare, rule = kind.examine(text, strictness)
-    return bare, "key" if rule in ("length", "characters", "separators") else rule
+    return bare, "form" if rule in OF_THE_SHAPE else rule
 
 
-def _read_phone(text: str, strictness: Strictness) -> tuple[str, str]:
-    bare, rule = phone.KIND.examine(text, strictness)
-    if rule:
-        return "+55" + bare, "key" if rule in ("length", "characters", "separators") else rule
-    return "+55" + bare, "" if len(bare) == 11 else "subscriber"
+def _read_phone(text: str, strictness: Strictness, *, why: bool) -> tuple[str, str]:
+    bare, rule = _read_number(phone.KIND, text, strictness, why=why)
+    if not rule and len(bare) != 11:
+        rule = "subscriber"
+    return "+55" + bare, rule
 
 
 def _read_text(text: str, which: Which) -> tuple[str, str]:
     pattern = _compiled()[which == "email"]
-    return text, "" if pattern.fullmatch(text) else "key"
+    return text, "" if pattern.fullmatch(text) else "form"
 
 
 def _compiled() -> tuple[re.Pattern[str], re.Pattern[str]]:
@@ -142,10 +148,10 @@ class _Keys:
         return bare
 
     def read(self, value: object, strictness: Strictness) -> tuple[str, str]:
-        return _read(value, strictness)
+        return _read(value, strictness, why=True)
 
     def bare(self, value: object, strictness: Strictness) -> str:
-        bare, rule = _read(value, strictness)
+        bare, rule = _read(value, strictness, why=False)
         return "" if rule else bare
 
     def first_misfit(self, text: str, strictness: Strictness) -> int:
