@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tijolo.br_validators as br
@@ -12,6 +12,7 @@ from tijolo.br_validators import KINDS, BRValueError, Strictness
 from tijolo.br_validators._messages import BROKEN
 
 LENIENT = Strictness.LENIENT
+few = settings(max_examples=30)
 NAMES = [*KINDS, "ie_sp", "ie_mt"]
 
 
@@ -95,6 +96,7 @@ near = st.text("0123456789ABPZabz.-/()+ @\n５", max_size=24)
 
 
 @pytest.mark.parametrize("name", NAMES)
+@few
 @given(value=near | st.none() | st.integers(0, 10**6))
 def test_an_explanation_agrees_with_the_verdict_and_repeats_no_value(name: str, value: Any) -> None:
     kind = KINDS[name]
@@ -113,6 +115,7 @@ def test_an_explanation_agrees_with_the_verdict_and_repeats_no_value(name: str, 
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if KINDS[name].pattern and name != "ie"])
+@few
 @given(seed=st.integers(), at=st.integers(0, 60))
 def test_where_a_foreign_character_stands(name: str, seed: int, at: int) -> None:
     kind = KINDS[name]
@@ -158,6 +161,7 @@ def test_what_was_meant_is_suggested(name: str, typed: str, meant: str | None) -
 
 
 @pytest.mark.parametrize("name", ["cpf", "cnpj", "pis", "cnj", "boleto", "certidao", "dfe_key"])
+@few
 @given(seed=st.integers(), at=st.integers(0, 60))
 def test_two_neighbours_in_the_wrong_order_are_put_right(name: str, seed: int, at: int) -> None:
     kind = KINDS[name]

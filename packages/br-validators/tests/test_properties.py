@@ -18,8 +18,7 @@ KINDS = [name for name in br.KINDS if name != "cnpj_numeric"]
 EITHER = [Strictness.STRICT, Strictness.LENIENT]
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
-settings.register_profile("every kind", max_examples=40)
-settings.load_profile("every kind")
+few = settings(max_examples=40)
 
 each_strictness = pytest.mark.parametrize("strictness", EITHER, ids=repr)
 
@@ -49,6 +48,7 @@ def agrees(kind: str, value: object, strictness: Strictness) -> str | None:
 
 @each_strictness
 @each_kind
+@few
 @given(value=unicode_text | near_misses)
 def test_no_text_raises_and_what_is_accepted_is_ascii(
     kind: str, strictness: Strictness, value: str
@@ -87,6 +87,7 @@ def test_one_character_too_many_is_read_the_same_by_both_verbs(
 
 
 @each_kind
+@few
 @given(value=st.none() | st.integers() | st.floats() | st.binary() | st.lists(st.text(max_size=2)))
 def test_no_other_type_is_valid_or_raises(kind: str, value: object) -> None:
     for strictness in EITHER:
@@ -95,6 +96,7 @@ def test_no_other_type_is_valid_or_raises(kind: str, value: object) -> None:
 
 @each_kind
 @pytest.mark.parametrize("masked", [False, True])
+@few
 @given(seed=st.integers())
 def test_generated_is_valid_and_formatted_parses_back(kind: str, masked: bool, seed: int) -> None:
     number = verb("generate", kind)(random=Random(seed), masked=masked)
