@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._checks import COMPLEMENT, REMAINDER, Mod11, cycle
+from ._checks import COMPLEMENT, REMAINDER, cycle, mod10, mod11
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +19,21 @@ _BAHIA_BY_10 = "0123458"
 
 def _one(weights: Sequence[int], digits: str = COMPLEMENT) -> Corrected:
     """One check digit behind the weighted digits; what follows it stays."""
-    check, at = Mod11(weights, digits), len(weights)
+    check, at = mod11(weights, digits), len(weights)
     return lambda bare: bare[:at] + check(bare) + bare[at + 1 :]
 
 
 def _two(first: Sequence[int], second: Sequence[int]) -> Corrected:
     """A check digit, and one more over all before it."""
-    once, twice = _one(first), _one(second)
-    return lambda bare: twice(once(bare))
+    once, twice, at = mod11(first), mod11(second), len(first)
+
+    def corrected(bare: str) -> str:
+        digit = once(bare)
+        if digit != bare[at]:
+            bare = bare[:at] + digit + bare[at + 1 :]
+        return bare[: at + 1] + twice(bare)
+
+    return corrected
 
 
 def _range(first: int, count: int) -> tuple[int, ...]:
@@ -72,17 +79,15 @@ def _goias(bare: str) -> str:
     return _goias_middle(bare) if in_range else _usual(bare)
 
 
-_minas_second = Mod11((3, 2, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2))
+_minas_second = mod11((3, 2, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2))
 
 
 def _minas(bare: str) -> str:
-    padded = bare[:3] + "0" + bare[3:11]
-    products = "".join([str(int(digit) * (1 + at % 2)) for at, digit in enumerate(padded)])
-    with_first = bare[:11] + str(-sum(map(int, products)) % 10)
+    with_first = bare[:11] + mod10(bare[:3] + "0" + bare[3:11])
     return with_first + _minas_second(with_first)
 
 
-_rondonia_five = Mod11(_range(6, 5), _LESS_TEN)
+_rondonia_five = mod11(_range(6, 5), _LESS_TEN)
 
 
 def _rondonia_old(bare: str) -> str:
@@ -106,7 +111,7 @@ def _sao_paulo_rural(bare: str) -> str:
     return "P" + _sao_paulo_first(bare[1:])
 
 
-_tocantins_check = Mod11(_NINE)
+_tocantins_check = mod11(_NINE)
 
 
 def _tocantins_old(bare: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from ._text import DRESSING, LONGEST, exact_str, undress
 from .characters import DIGITS, LETTERS
 from .strictness import Strictness, is_lenient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._messages import Text
 
 _ALPHABETS = {"0": DIGITS, "A": LETTERS, "X": DIGITS + LETTERS}
@@ -20,7 +24,10 @@ class Mask:
     All else in the template is a separator, which a text may leave out.
     """
 
-    __slots__ = ("_classes", "_groups", "_runs", "_separators", "length", "template")
+    __slots__ = (
+        *("_classes", "_groups", "_runs", "_separators"),
+        *("length", "template", "whole"),
+    )
 
     def __init__(self, template: str) -> None:
         self.template = template
@@ -35,6 +42,8 @@ class Mask:
         self._separators = "".join([separator for _, separator in self._groups])
         self._classes = "".join([c for c in template if c in _CLASSES])
         self._runs = _runs(self._classes)
+        self.whole = {len(template): _without_mask(template)} if self._groups else {}
+        """By the length of a text with the whole mask, what takes that off in the least time."""
         self.length = len(self._classes)
 
     @property
@@ -244,6 +253,16 @@ class Masks:
                 return bare
         return ""
 
+    @property
+    def whole(self) -> dict[int, Callable[[str], str]]:
+        """As ``Mask.whole``, of all masks whose length no other has."""
+        lengths = [len(mask.template) for mask in self._masks]
+        whole: dict[int, Callable[[str], str]] = {}
+        for mask in self._masks:
+            if lengths.count(len(mask.template)) == 1:
+                whole.update(mask.whole)
+        return whole
+
     def first_misfit(self, text: str, strictness: Strictness) -> int:
         """Where reading ``text`` fails by the mask that comes furthest."""
         return max(mask.first_misfit(text, strictness) for mask in self._masks)
@@ -257,6 +276,19 @@ def _runs(classes: str) -> list[tuple[int, int, str]]:
             runs.append((start, at, classes[start]))
             start = at
     return runs
+
+
+def _without_mask(template: str) -> Callable[[str], str]:
+    """Take the whole mask off a text of its length: the rest unchecked, or nothing."""
+    at = [index for index, character in enumerate(template) if character not in _CLASSES]
+    groups = [slice(a + 1, b) for a, b in zip([-1, *at], [*at, len(template)], strict=True)]
+    separators, take = itemgetter(*at), itemgetter(*groups)
+    expected, join = separators(template), "".join
+
+    def without_mask(text: str) -> str:
+        return join(take(text)) if separators(text) == expected else ""
+
+    return without_mask
 
 
 def _expression(classes: str) -> str:

@@ -10,7 +10,7 @@ and 7 have check digits modulo 10, 8 and 9 modulo 11 with weights 2 to 9 from th
 from __future__ import annotations
 
 from . import _lazy
-from ._checks import Mod11, cycle, mod10
+from ._checks import cycle, mod10, mod11
 from ._lazy import digits
 from ._mask import Mask
 from ._slips import LineOrBarcode
@@ -27,8 +27,8 @@ _VALUE_KINDS = "6789"
 _IN_BRL = "68"
 _BY_MOD10 = "67"
 
-_general = Mod11(cycle((2, 3, 4, 5, 6, 7, 8, 9), 43))
-_of_block = Mod11(cycle((2, 3, 4, 5, 6, 7, 8, 9), _BLOCK))
+_general = mod11(cycle((2, 3, 4, 5, 6, 7, 8, 9), 43))
+_of_block = mod11(cycle((2, 3, 4, 5, 6, 7, 8, 9), _BLOCK))
 
 
 def _barcode_of(line: str) -> str:

@@ -16,7 +16,7 @@ that quote it.
 from __future__ import annotations
 
 from . import _lazy
-from ._checks import Mod11, cycle, mod10
+from ._checks import cycle, mod10, mod11
 from ._lazy import digits
 from ._mask import Mask
 from ._slips import LineOrBarcode
@@ -32,7 +32,7 @@ _FACTORS = 9000
 _OVERDUE, _AHEAD = 3001, 5500
 _ISPB_ONLY = "9880"
 
-_general = Mod11(cycle((2, 3, 4, 5, 6, 7, 8, 9), 43), "11987654321")
+_general = mod11(cycle((2, 3, 4, 5, 6, 7, 8, 9), 43), "11987654321")
 
 
 def barcode_of(line: str) -> str:

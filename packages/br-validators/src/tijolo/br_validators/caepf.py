@@ -10,7 +10,7 @@ so neither is the CAEPF that would begin with it.
 from __future__ import annotations
 
 from . import _lazy
-from ._checks import Mod11
+from ._checks import mod11
 from ._lazy import digits
 from ._mask import Mask
 from .kind import Kind
@@ -20,8 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from random import Random
 
-_first = Mod11((5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
-_second = Mod11((6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
+_first = mod11((5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
+_second = mod11((6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
 
 
 def _corrected(bare: str) -> str:

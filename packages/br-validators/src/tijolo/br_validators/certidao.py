@@ -11,7 +11,7 @@ that is 10.
 from __future__ import annotations
 
 from . import _lazy
-from ._checks import Mod11
+from ._checks import mod11
 from ._lazy import digits
 from ._mask import Mask, Masks
 from .kind import Kind
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from random import Random
 
 _TEN_IS_ONE = "01234567891"
-_first = Mod11([(2 + at) % 11 for at in range(30)], _TEN_IS_ONE)
-_second = Mod11([(1 + at) % 11 for at in range(31)], _TEN_IS_ONE)
+_first = mod11([(2 + at) % 11 for at in range(30)], _TEN_IS_ONE)
+_second = mod11([(1 + at) % 11 for at in range(31)], _TEN_IS_ONE)
 
 
 def _corrected(bare: str) -> str:

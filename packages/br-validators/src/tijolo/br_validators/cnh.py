@@ -9,7 +9,7 @@ of it, rather than turn a driver away. There is no mask.
 
 from __future__ import annotations
 
-from ._checks import REMAINDER, Mod11
+from ._checks import REMAINDER, mod11
 from ._lazy import digits
 from ._mask import Mask
 from .kind import Kind, repeated
@@ -18,9 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from random import Random
 
-_first = Mod11(range(9, 0, -1), "0123456789-")
-_second = Mod11(range(1, 10), REMAINDER)
-_second_less_2 = Mod11(range(1, 10), "90012345678")  # (remainder - 2) mod 11, 10 gives 0
+_first = mod11(range(9, 0, -1), "0123456789-")
+_second = mod11(range(1, 10), REMAINDER)
+_second_less_2 = mod11(range(1, 10), "90012345678")  # (remainder - 2) mod 11, 10 gives 0
 
 
 def _corrected(bare: str) -> str:

@@ -10,7 +10,7 @@ refused.
 from __future__ import annotations
 
 from . import _lazy
-from ._checks import Mod11
+from ._checks import mod11
 from ._lazy import digits
 from ._mask import Mask
 from .kind import Kind
@@ -25,8 +25,8 @@ _FIRST = "12789"
 _NEEDED = "0X987654321"
 """The last digit by the remainder of all before it; no digit would do for a remainder of 1."""
 
-_base = Mod11(range(15, 4, -1), _NEEDED)
-_all_but_last = Mod11(range(15, 1, -1), _NEEDED)
+_base = mod11(range(15, 4, -1), _NEEDED)
+_all_but_last = mod11(range(15, 1, -1), _NEEDED)
 
 
 def _corrected(bare: str) -> str:

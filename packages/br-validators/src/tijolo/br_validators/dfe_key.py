@@ -14,7 +14,7 @@ July 2026: the test environments had them before.
 from __future__ import annotations
 
 from . import _lazy
-from ._checks import Mod11, cycle
+from ._checks import cycle, mod11
 from ._lazy import digits
 from ._mask import Mask
 from ._states import BY_IBGE, STATE_CODE
@@ -44,7 +44,7 @@ _MODELS = {
 }
 _WITH_SITE = ("62", "66", "75", "76")
 
-_check = Mod11(cycle((2, 3, 4, 5, 6, 7, 8, 9), 43))
+_check = mod11(cycle((2, 3, 4, 5, 6, 7, 8, 9), 43))
 
 
 def _corrected(bare: str) -> str:

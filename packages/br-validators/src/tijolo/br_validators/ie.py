@@ -90,11 +90,13 @@ def ie_kind(state: str) -> Kind:
 
 def _kind_of(state: str) -> Kind:
     corrected = CORRECTED[state]
+    rule = _rule_of(state)
     masks = _ZeroFilled if state == "MT" else Masks
     return Kind(
         "ie",
         masks(*map(Mask, _MASKS[state])),
-        rule=_rule_of(state),
+        rule=rule,
+        accepts=_accepts_of(state, rule),
         corrected=lambda bare: corrected[len(bare)](bare),
         invent=lambda random: _invent(random, state),
         examples=(),
@@ -104,17 +106,37 @@ def _kind_of(state: str) -> Kind:
     )
 
 
-def _rule_of(state: str) -> Callable[[str], str]:
+def _accepts_of(state: str, rule: Callable[[str], str] | None) -> Callable[[str], bool]:
+    corrected = CORRECTED[state]
+
+    def accepts(text: str) -> bool:
+        if not (text.isdigit() and text.isascii()):
+            return False
+        return corrected[len(text)](text) == text and not (rule and rule(text))
+
+    def accepts_zero_filled(text: str) -> bool:
+        return accepts(text.zfill(11))
+
+    def accepts_rural_too(text: str) -> bool:
+        if len(text) == 12:
+            return accepts(text)
+        is_rural = text[0] == "P" and text.isascii() and text[1:].isdigit()
+        return is_rural and corrected[13](text) == text
+
+    return {"MT": accepts_zero_filled, "SP": accepts_rural_too}.get(state, accepts)
+
+
+def _rule_of(state: str) -> Callable[[str], str] | None:
     prefixes = PREFIXES.get(state, ())
 
-    def rule(bare: str) -> str:
-        if prefixes and not bare.startswith(prefixes):
-            return "prefix"
-        if state == "TO" and len(bare) == 11 and bare[2:4] not in TOCANTINS_TYPES:
-            return "prefix"
-        return "prefix" if len(bare) == 13 and state == "SP" and bare[0] != "P" else ""
+    def by_prefix(bare: str) -> str:
+        return "" if bare.startswith(prefixes) else "prefix"
 
-    return rule
+    if state == "SP":
+        return lambda bare: "prefix" if (bare[0] == "P") is not (len(bare) == 13) else ""
+    if state == "TO":
+        return lambda bare: "prefix" if len(bare) == 11 and bare[2:4] not in TOCANTINS_TYPES else ""
+    return by_prefix if prefixes else None
 
 
 def _invent(random: Random, state: str) -> str:

@@ -7,7 +7,7 @@ that no repeated digit is issued: no official text publishes either.
 
 from __future__ import annotations
 
-from ._checks import Mod11
+from ._checks import mod11_of_ten
 from ._lazy import digits
 from ._mask import Mask
 from .kind import Kind, repeated
@@ -16,15 +16,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from random import Random
 
-_check = Mod11((3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
+_check = mod11_of_ten((3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
 
 
 def _accepts(text: str) -> bool:
-    return text.isdigit() and text.isascii() and _check(text) == text[10] and text != text[0] * 11
+    return _check(text) == text[10] and text != text[0] * 11
 
 
 def _corrected(bare: str) -> str:
-    return bare[:10] + _check(bare)
+    return bare[:10] + _check(bare[:10] + "0")
 
 
 def _invent(random: Random) -> str:

@@ -8,7 +8,7 @@ repeated digits are consensus. There is no mask.
 
 from __future__ import annotations
 
-from ._checks import Mod11
+from ._checks import mod11_of_ten
 from ._lazy import digits
 from ._mask import Mask
 from ._text import LONGEST, exact_str, undress
@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from random import Random
 
-_check = Mod11((3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
+_check = mod11_of_ten((3, 2, 9, 8, 7, 6, 5, 4, 3, 2))
 
 
 class _ElevenOrNine(Mask):
@@ -37,11 +37,11 @@ class _ElevenOrNine(Mask):
 
 
 def _corrected(bare: str) -> str:
-    return bare[:10] + _check(bare)
+    return bare[:10] + _check(bare[:10] + "0")
 
 
 def _accepts(text: str) -> bool:
-    return text.isdigit() and text.isascii() and _check(text) == text[10] and text != text[0] * 11
+    return _check(text) == text[10] and text != text[0] * 11
 
 
 def _invent(random: Random) -> str:

@@ -11,7 +11,7 @@ nothing official says how to read them.
 from __future__ import annotations
 
 from . import _lazy
-from ._checks import REMAINDER, Mod11
+from ._checks import REMAINDER, mod11
 from ._lazy import digits
 from ._mask import Mask
 from .kind import Kind
@@ -28,10 +28,10 @@ _STATES = (
 _BY_CODE = {f"{code:02}": state for code, state in enumerate(_STATES, 1)}
 
 _ZERO_IS_ONE = "11234567890"
-_first = Mod11(range(2, 10), REMAINDER)
-_second = Mod11((7, 8, 9), REMAINDER)
-_first_sp_mg = Mod11(range(2, 10), _ZERO_IS_ONE)
-_second_sp_mg = Mod11((7, 8, 9), _ZERO_IS_ONE)
+_first = mod11(range(2, 10), REMAINDER)
+_second = mod11((7, 8, 9), REMAINDER)
+_first_sp_mg = mod11(range(2, 10), _ZERO_IS_ONE)
+_second_sp_mg = mod11((7, 8, 9), _ZERO_IS_ONE)
 
 
 def _corrected(bare: str) -> str:
