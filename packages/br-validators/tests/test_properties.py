@@ -235,23 +235,26 @@ def race(check: Callable[[str], bool], numbers: Iterable[str], wrong: Iterable[s
 
 
 @pytest.mark.parametrize(
-    ("module", "check", "generate"),
-    [(cpf, br.is_valid_cpf, br.generate_cpf), (cnpj, br.is_valid_cnpj, br.generate_cnpj)],
+    ("module", "check", "generate", "unbuilt"),
+    [
+        (cpf, br.is_valid_cpf, br.generate_cpf, {"_bare_tables": (), "_masked_tables": ()}),
+        (cnpj, br.is_valid_cnpj, br.generate_cnpj, {"_tables": ([], [], [], [], [])}),
+    ],
     ids=["cpf", "cnpj"],
 )
 def test_threads_that_race_on_the_first_use_all_answer_right(
-    monkeypatch: pytest.MonkeyPatch, module: Any, check: Any, generate: Any
+    monkeypatch: pytest.MonkeyPatch, module: Any, check: Any, generate: Any, unbuilt: Any
 ) -> None:
     random = Random(8)
     numbers = [generate(random=random, masked=masked) for masked in (False, True) for _ in range(8)]
     wrong = [number[:-1] + str((int(number[-1]) + 1) % 10) for number in numbers]
-    empty = type(module._tables)([] for _ in module._tables) if module is cnpj else ()
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         for _ in range(30):
-            monkeypatch.setattr(module, "_tables", empty)
+            for name, empty in unbuilt.items():
+                monkeypatch.setattr(module, name, empty)
             assert race(check, numbers, wrong) == []
-            assert module._tables is not empty
+            assert all(getattr(module, name) is not empty for name, empty in unbuilt.items())
     finally:
         sys.setswitchinterval(interval)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from operator import mul
+from itertools import product
+from operator import getitem, mul
 from struct import Struct
 from struct import error as struct_error
 
@@ -56,10 +57,64 @@ def mod11_of_ten(weights: Sequence[int], digits: str = COMPLEMENT) -> Check:
     return check
 
 
+def by_pairs(length: int, *checks: tuple[int, Sequence[int], str]) -> Callable[[str], bool]:
+    """Judge a text of ``length`` digits by its check digits, read two at a time by look-up.
+
+    Each of the one or two ``checks`` is the place of a check digit, the weights of the digits from
+    the first on, and the check digits by the remainder.
+    """
+    most = 10 * ((length + 1) // 2) + 1  # one more than the sum of all shares
+    tables = [_shares(at, length, checks, most) for at in range(0, length, 2)]
+    packed = ["".join(row) for row in _rows(checks, most)]
+    split = Struct(f"<{length // 2}H{'B' * (length % 2)}").unpack
+    places = tuple(place for place, _, _ in checks)
+
+    def accepts_one(text: str) -> bool:
+        try:
+            return packed[sum(map(getitem, tables, split(text.encode())))] == text[places[0]]
+        except MISSES:
+            return False
+
+    def accepts_two(text: str) -> bool:
+        try:
+            right = packed[sum(map(getitem, tables, split(text.encode())))]
+        except MISSES:
+            return False
+        return text[places[0]] == right[0] and text[places[1]] == right[1]
+
+    return accepts_one if len(checks) == 1 else accepts_two
+
+
 def _pairs(first: int, second: int) -> dict[int, int]:
     return {
         48 + a | (48 + b) << 8: (first * a + second * b) % 11 for a in range(10) for b in range(10)
     }
+
+
+def _shares(
+    at: int, length: int, checks: Sequence[tuple[int, Sequence[int], str]], most: int
+) -> dict[int, int]:
+    """The shares in all sums, packed, of the digits at ``at`` and behind it."""
+    table: dict[int, int] = {}
+    last = at + 1 == length
+    for a in range(10):
+        for b in (0,) if last else range(10):
+            share = 0
+            for which, (_, weights, _) in enumerate(checks):
+                total = sum(
+                    digit * weights[place]
+                    for place, digit in ((at, a), (at + 1, b))
+                    if place < len(weights)
+                )
+                share += total % 11 * most**which
+            table[48 + a | (0 if last else 48 + b) << 8] = share
+    return table
+
+
+def _rows(checks: Sequence[tuple[int, Sequence[int], str]], most: int) -> list[tuple[str, ...]]:
+    """The right check digits for every packed sum."""
+    by_remainder = [[digits[total % 11] for total in range(most)] for _, _, digits in checks]
+    return [row[::-1] for row in product(*by_remainder[::-1])]
 
 
 def cycle(weights: Sequence[int], count: int) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._checks import COMPLEMENT, REMAINDER, cycle, mod10, mod11
+from ._checks import COMPLEMENT, REMAINDER, by_pairs, cycle, mod10, mod11
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,3 +168,31 @@ PREFIXES: dict[str, tuple[str, ...]] = {
 
 TOCANTINS_TYPES = ("01", "02", "03", "99")
 """Third and fourth digit of the old numbers of Tocantins."""
+
+
+def fast(state: str) -> dict[int, Callable[[str], bool]]:
+    """By length, the verdict by look-up, of states whose check digits are all by weights."""
+    sums: dict[str, tuple[int, tuple[tuple[int, Sequence[int], str], ...]]] = {
+        "PR": (
+            10,
+            (
+                (8, (3, 2, 7, 6, 5, 4, 3, 2), COMPLEMENT),
+                (9, (4, 3, 2, 7, 6, 5, 4, 3, 2), COMPLEMENT),
+            ),
+        ),
+        "RJ": (8, ((7, (2, 7, 6, 5, 4, 3, 2), COMPLEMENT),)),
+        "RS": (10, ((9, (2, 9, 8, 7, 6, 5, 4, 3, 2), COMPLEMENT),)),
+        "SP": (
+            12,
+            (
+                (8, (1, 3, 4, 5, 6, 7, 8, 10), REMAINDER),
+                (11, (3, 2, 10, 9, 8, 7, 6, 5, 4, 3, 2), REMAINDER),
+            ),
+        ),
+    }
+    if state in sums:
+        length, checks = sums[state]
+        return {length: by_pairs(length, *checks)}
+    if CORRECTED[state].get(9) is _usual:
+        return {9: by_pairs(9, (8, _NINE, COMPLEMENT))}
+    return {}

@@ -11,7 +11,7 @@ own here, which a text may also leave out. The word ISENTO is no number and not 
 from __future__ import annotations
 
 from . import _lazy
-from ._ie_rules import CORRECTED, PREFIXES, TOCANTINS_TYPES
+from ._ie_rules import CORRECTED, PREFIXES, TOCANTINS_TYPES, fast
 from ._lazy import source
 from ._mask import Mask, Masks
 from ._text import LONGEST
@@ -107,23 +107,24 @@ def _kind_of(state: str) -> Kind:
 
 
 def _accepts_of(state: str, rule: Callable[[str], str] | None) -> Callable[[str], bool]:
-    corrected = CORRECTED[state]
+    corrected, looked_up = CORRECTED[state], fast(state)
+    prefixes = PREFIXES.get(state)
 
     def accepts(text: str) -> bool:
-        if not (text.isdigit() and text.isascii()):
+        size = len(text)
+        if size in looked_up:
+            return looked_up[size](text) and (not prefixes or text.startswith(prefixes))
+        digits = text[1:] if text[0] == "P" else text
+        if not (digits.isdigit() and text.isascii()) or (rule and rule(text)):
             return False
-        return corrected[len(text)](text) == text and not (rule and rule(text))
+        return corrected[size](text) == text
 
     def accepts_zero_filled(text: str) -> bool:
         return accepts(text.zfill(11))
 
-    def accepts_rural_too(text: str) -> bool:
-        if len(text) == 12:
-            return accepts(text)
-        is_rural = text[0] == "P" and text.isascii() and text[1:].isdigit()
-        return is_rural and corrected[13](text) == text
-
-    return {"MT": accepts_zero_filled, "SP": accepts_rural_too}.get(state, accepts)
+    if len(looked_up) == 1 == len(corrected) and rule is None:
+        return next(iter(looked_up.values()))
+    return accepts_zero_filled if state == "MT" else accepts
 
 
 def _rule_of(state: str) -> Callable[[str], str] | None:
@@ -133,7 +134,7 @@ def _rule_of(state: str) -> Callable[[str], str] | None:
         return "" if bare.startswith(prefixes) else "prefix"
 
     if state == "SP":
-        return lambda bare: "prefix" if (bare[0] == "P") is not (len(bare) == 13) else ""
+        return lambda bare: "prefix" if len(bare) == 13 and bare[0] != "P" else ""
     if state == "TO":
         return lambda bare: "prefix" if len(bare) == 11 and bare[2:4] not in TOCANTINS_TYPES else ""
     return by_prefix if prefixes else None
