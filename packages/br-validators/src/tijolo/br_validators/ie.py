@@ -83,9 +83,7 @@ def ie_kind(state: str) -> Kind:
     """
     if state not in CORRECTED:
         raise ValueError(f"unknown state {state!r}; expected one of {', '.join(STATES)}")
-    if state not in _kinds:
-        _kinds[state] = _kind_of(state)
-    return _kinds[state]
+    return _kinds.get(state) or _kinds.setdefault(state, _kind_of(state))
 
 
 def _kind_of(state: str) -> Kind:
@@ -107,24 +105,26 @@ def _kind_of(state: str) -> Kind:
 
 
 def _accepts_of(state: str, rule: Callable[[str], str] | None) -> Callable[[str], bool]:
-    corrected, looked_up = CORRECTED[state], fast(state)
-    prefixes = PREFIXES.get(state)
+    """The verdict on a text of any length that the state's numbers have."""
+    corrected, prefixes = CORRECTED[state], PREFIXES.get(state, "")
 
-    def accepts(text: str) -> bool:
-        size = len(text)
-        if size in looked_up:
-            return looked_up[size](text) and (not prefixes or text.startswith(prefixes))
+    def slowly(text: str) -> bool:
         digits = text[1:] if text[0] == "P" else text
         if not (digits.isdigit() and text.isascii()) or (rule and rule(text)):
             return False
-        return corrected[size](text) == text
+        return corrected[len(text)](text) == text
 
-    def accepts_zero_filled(text: str) -> bool:
-        return accepts(text.zfill(11))
+    def with_prefix(verdict: Callable[[str], bool]) -> Callable[[str], bool]:
+        return lambda text: verdict(text) and text.startswith(prefixes)
 
-    if len(looked_up) == 1 == len(corrected) and rule is None:
-        return next(iter(looked_up.values()))
-    return accepts_zero_filled if state == "MT" else accepts
+    verdicts = dict.fromkeys(corrected, slowly)
+    for size, verdict in fast(state).items():
+        verdicts[size] = with_prefix(verdict) if prefixes else verdict
+    if state == "MT":
+        verdicts[9] = lambda text: slowly("00" + text)
+    if len(verdicts) == 1:
+        return next(iter(verdicts.values()))
+    return lambda text: verdicts[len(text)](text)
 
 
 def _rule_of(state: str) -> Callable[[str], str] | None:
