@@ -12,7 +12,7 @@ from tijolo.br_validators import KINDS, BRValueError, Strictness
 from tijolo.br_validators._messages import BROKEN
 
 LENIENT = Strictness.LENIENT
-few = settings(max_examples=30)
+few = settings(max_examples=20)
 NAMES = [*KINDS, "ie_sp", "ie_mt"]
 
 

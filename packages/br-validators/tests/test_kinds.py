@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tijolo.br_validators as br
@@ -17,6 +17,7 @@ from tijolo.br_validators import KINDS, BRValueError, Strictness
 from tijolo.br_validators.ie import STATES
 
 LENIENT = Strictness.LENIENT
+few = settings(max_examples=40)
 
 
 def test_the_registry_has_every_kind_by_name() -> None:
@@ -71,6 +72,7 @@ def swaps(number: str) -> list[str]:
     ]
 
 
+@few
 @given(seed=st.integers())
 def test_modulo_97_catches_any_wrong_digit_and_any_swap_of_a_court_case(seed: int) -> None:
     number = br.generate_cnj(random=Random(seed))
@@ -78,12 +80,14 @@ def test_modulo_97_catches_any_wrong_digit_and_any_swap_of_a_court_case(seed: in
     assert not any(map(br.is_valid_cnj, swaps(number)))
 
 
+@few
 @given(seed=st.integers())
 def test_modulo_10_catches_any_wrong_digit_of_a_municipality(seed: int) -> None:
     number = br.generate_ibge_municipio(random=Random(seed))
     assert not any(map(br.is_valid_ibge_municipio, wrong_digits(number)))
 
 
+@few
 @given(seed=st.integers())
 def test_the_fields_of_a_boleto_catch_any_wrong_digit_of_theirs(seed: int) -> None:
     number = br.generate_boleto(random=Random(seed))
@@ -92,6 +96,7 @@ def test_the_fields_of_a_boleto_catch_any_wrong_digit_of_theirs(seed: int) -> No
             assert not br.is_valid_boleto(changed)
 
 
+@few
 @given(seed=st.integers())
 def test_the_blocks_of_an_arrecadacao_modulo_10_catch_any_wrong_digit(seed: int) -> None:
     number = br.generate_arrecadacao(random=Random(seed))
@@ -101,6 +106,7 @@ def test_the_blocks_of_an_arrecadacao_modulo_10_catch_any_wrong_digit(seed: int)
 
 
 @pytest.mark.parametrize("name", ["pis", "renavam"])
+@few
 @given(seed=st.integers())
 def test_modulo_11_catches_any_wrong_digit_where_the_check_digit_is_not_0(
     name: str, seed: int
@@ -110,6 +116,7 @@ def test_modulo_11_catches_any_wrong_digit_where_the_check_digit_is_not_0(
         assert not any(map(KINDS[name].is_valid, wrong_digits(number)))
 
 
+@few
 @given(seed=st.integers())
 def test_a_health_card_catches_any_wrong_digit_but_the_fifth(seed: int) -> None:
     number = br.generate_cns(random=Random(seed))

@@ -18,7 +18,7 @@ KINDS = [name for name in br.KINDS if name != "cnpj_numeric"]
 EITHER = [Strictness.STRICT, Strictness.LENIENT]
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
-few = settings(max_examples=40)
+few = settings(max_examples=25)
 
 each_strictness = pytest.mark.parametrize("strictness", EITHER, ids=repr)
 
@@ -61,7 +61,7 @@ def test_no_text_raises_and_what_is_accepted_is_ascii(
 
 
 @each_kind
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(seed=st.integers(), foreign=st.characters(min_codepoint=128, exclude_categories=()))
 def test_no_foreign_character_is_accepted_anywhere(kind: str, seed: int, foreign: str) -> None:
     random = Random(seed)
@@ -73,7 +73,7 @@ def test_no_foreign_character_is_accepted_anywhere(kind: str, seed: int, foreign
 
 
 @each_kind
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(seed=st.integers(), at=st.integers(0, 20), extra=st.characters(max_codepoint=127))
 def test_one_character_too_many_is_read_the_same_by_both_verbs(
     kind: str, seed: int, at: int, extra: str

@@ -439,12 +439,12 @@ def test_there_is_no_third_strictness(word: str) -> None:
     assert (Strictness.STRICT.value, Strictness.LENIENT.value) == ("strict", "lenient")
 
 
-@pytest.mark.parametrize("value", ["52998224725", "191", "", None])
-@pytest.mark.parametrize("verb", ["is_valid", "normalize", "format"])
+@pytest.mark.parametrize("verb", ["is_valid", "normalize", "format", "explain"])
 @pytest.mark.parametrize("kind", [name for name in br.KINDS if name != "cnpj_numeric"])
-def test_strictness_of_another_type_is_refused(verb: str, kind: str, value: object) -> None:
-    with pytest.raises(TypeError, match=r"strictness must be a Strictness, not 'str'"):
-        getattr(br, f"{verb}_{kind}")(value, strictness="lenient")
+def test_strictness_of_another_type_is_refused(verb: str, kind: str) -> None:
+    for value in ("52998224725", "191", "", None):
+        with pytest.raises(TypeError, match=r"strictness must be a Strictness, not 'str'"):
+            getattr(br, f"{verb}_{kind}")(value, strictness="lenient")
 
 
 def test_error_is_a_value_error_that_pickles() -> None:

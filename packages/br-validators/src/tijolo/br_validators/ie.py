@@ -117,7 +117,7 @@ def _accepts_of(state: str, rule: Callable[[str], str] | None) -> Callable[[str]
     def with_prefix(verdict: Callable[[str], bool]) -> Callable[[str], bool]:
         return lambda text: verdict(text) and text.startswith(prefixes)
 
-    verdicts = dict.fromkeys(corrected, slowly)
+    verdicts: dict[int, Callable[[str], bool]] = dict.fromkeys(corrected, slowly)
     for size, verdict in fast(state).items():
         verdicts[size] = with_prefix(verdict) if prefixes else verdict
     if state == "MT":
