@@ -32,13 +32,13 @@ _EMAIL = rf"[0-9a-z.!#$&'*+\/=?^_`\{{\|\}}~\-]+@{_LABEL}(?:\.{_LABEL})*"
 _MOBILE = rf"\+55 ?(?:{phone.DDD}|\({phone.DDD}\)) ?9[0-9]{{4}}[ \-]?[0-9]{{4}}"
 _CANONICAL_MOBILE = rf"\+55{phone.DDD}9[0-9]{{8}}"
 
-_PLACEHOLDER = "of a CPF, a CNPJ, a mobile phone with +55, an e-mail address or a random key"
+_OF_WHICH = "of a CPF, a CNPJ, a mobile phone with +55, an e-mail address or a random key"
 _EXPECTED: dict[str, Text] = {
     "length": ("at most 77 characters", "no máximo 77 caracteres"),
     "characters": ("ASCII characters", "caracteres ASCII"),
-    "separators": (f"the form {_PLACEHOLDER}", "a forma de uma das cinco chaves"),
+    "separators": (f"the form {_OF_WHICH}", "a forma de uma das cinco chaves"),
     "form": (
-        f"the form {_PLACEHOLDER}",
+        f"the form {_OF_WHICH}",
         "um CPF, um CNPJ, um celular com +55, um e-mail ou uma chave aleatória",
     ),
     **{rule: phone.KIND.expected(rule) for rule in ("country", "area_code", "subscriber")},
