@@ -227,7 +227,9 @@ def _first_line_problems(package: Package) -> Iterator[str]:
     if body and isinstance(body[0], ast.ImportFrom) and body[0].module == "__future__":
         body = body[1:]
     wanted = FIRST_LINES.format(module=package.module)
-    if "\n".join(ast.unparse(node) for node in body[:4]) != wanted:
+    *imports, call = wanted.splitlines()  # the imports in the order of the alphabet
+    seen = [ast.unparse(node) for node in body[:4]]
+    if sorted(seen[:3]) != sorted(imports) or seen[3:] != [call]:
         indented = wanted.replace("\n", "\n    ")
         yield f"{path.relative_to(ROOT)} must begin, after its docstring, with\n    {indented}"
 

@@ -52,6 +52,7 @@ PUBLIC = [
     "InvalidTokenException",
     "MissingExtraError",
     "NotFoundException",
+    "OpsAccess",
     "PreconditionFailedException",
     "Resource",
     "ServiceUnavailableException",

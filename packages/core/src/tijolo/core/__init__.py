@@ -36,6 +36,7 @@ from tijolo.core.exceptions import (
     ValidationException,
 )
 from tijolo.core.extras import MissingExtraError
+from tijolo.core.ops_access import OpsAccess
 from tijolo.core.pagination import (
     BasePaginationFilterSchema,
     BasePaginationSchema,
@@ -81,6 +82,7 @@ __all__ = [
     "InvalidTokenException",
     "MissingExtraError",
     "NotFoundException",
+    "OpsAccess",
     "PreconditionFailedException",
     "Resource",
     "ServiceUnavailableException",
