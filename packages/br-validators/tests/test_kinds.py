@@ -642,3 +642,104 @@ def test_suggestions_for_a_registration() -> None:
     assert "110042490114" in br.suggest_ie("110042490141", "SP")
     assert br.explain_ie("110042490115", "SP").code == "ie_checksum"  # type: ignore[union-attr]
     assert br.explain_ie("110042490114") is None
+
+
+# corners that a random number seldom reaches
+
+
+def test_00_and_01_are_not_97_and_98_of_a_court_case() -> None:
+    found: set[str] = set()
+    for sequence in range(400):
+        number = br.normalize_cnj(
+            next(
+                f"{sequence:07}{check:02}20125150049"
+                for check in range(2, 99)
+                if br.is_valid_cnj(f"{sequence:07}{check:02}20125150049")
+            )
+        )
+        check = int(number[7:9])
+        if check >= 97:
+            found.add(number[7:9])
+            assert not br.is_valid_cnj(f"{number[:7]}{check - 97:02}{number[9:]}")
+    assert found == {"97", "98"}
+
+
+@pytest.mark.parametrize("state", range(1, 29))
+def test_a_remainder_of_0_gives_1_in_the_states_01_and_02_alone(state: int) -> None:
+    random = Random(state)
+    seen: set[str] = set()
+    for _ in range(300):
+        sequence = f"{random.randrange(10**8):08}"
+        if weighted(sequence, list(range(2, 10))) == 0:
+            number = next(
+                n
+                for p in range(100)
+                if br.is_valid_titulo_eleitor(n := f"{sequence}{state:02}{p:02}")
+            )
+            seen.add(number[10])
+    assert seen == {"1" if state <= 2 else "0"}
+
+
+@pytest.mark.parametrize("state", ["AC", "AL", "AP", "CE", "GO", "MA", "MS", "PA", "RN", "RR"])
+def test_the_first_digits_of_a_state_count_where_the_check_digits_agree(state: str) -> None:
+    length = 13 if state == "AC" else 9
+    checks = 2 if state == "AC" else 1
+    base = "99123456789"[: length - checks]
+    rules = {
+        explanation.rule
+        for check in range(10**checks)
+        if (explanation := br.explain_ie(f"{base}{check:0{checks}}", state))
+    }
+    assert "prefix" in rules
+    assert not any(br.is_valid_ie(f"{base}{c:0{checks}}", state) for c in range(10**checks))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "add", "for_eleven"),
+    [(3000001, 3017000, 5, 0), (3017001, 3019022, 9, 1), (3019023, 3099999, 0, 0)],
+)
+def test_amapa_has_three_ranges(first: int, last: int, add: int, for_eleven: int) -> None:
+    for number in [last, *range(first, first + 500)]:
+        base = f"{number:08}"
+        total = add + sum(int(d) * w for d, w in zip(base, range(9, 1, -1), strict=True))
+        check = 11 - total % 11
+        expected = {10: 0, 11: for_eleven}.get(check, check)
+        accepted = [d for d in range(10) if br.is_valid_ie(f"{base}{d}", "AP")]
+        assert accepted == [expected]
+
+
+def test_the_crc_is_field_63_and_the_last() -> None:
+    from binascii import crc_hqx
+
+    text = GOOD + "65802BR5901A6001B8004"
+    assert br.explain_br_code(f"{text}{crc_hqx(text.encode(), 0xFFFF):04X}").rule == "structure"  # type: ignore[union-attr]
+
+
+def test_no_other_ascii_character_has_a_share_in_the_sums() -> None:
+    others = [chr(code) for code in range(128) if not chr(code).isdigit()]
+    for number in ("52998224725", "12056874107", "00639884962"):
+        for at, other in product(range(9), others):
+            changed = number[:at] + other + number[at + 1 : 9]
+            for check in (br.is_valid_cpf, br.is_valid_pis, br.is_valid_renavam):
+                assert not any(check(f"{changed}{pair:02}") for pair in range(0, 100, 3))
+
+
+@given(seed=st.integers(), at=st.integers(0, 10), other=st.characters(max_codepoint=127))
+def test_no_other_ascii_character_is_a_digit_of_a_cpf(seed: int, at: int, other: str) -> None:
+    base = br.generate_cpf(random=Random(seed))[:9]
+    at %= 9
+    changed = base[:at] + other + base[at + 1 :]
+    accepted = [pair for pair in range(100) if br.is_valid_cpf(f"{changed}{pair:02}")]
+    assert len(accepted) == (other.isdigit() and len(set(changed)) > 1)
+
+
+def test_the_series_settles_who_issued_a_document_that_both_could_have() -> None:
+    random = Random(55)
+    numbers = (br.generate_cpf(random=random) for _ in range(20_000))
+    cpf = next(n for n in numbers if br.is_valid_cnpj("000" + n))
+    kinds = {}
+    for series in ("001", "920"):
+        key = f"352608000{cpf}55{series}000000001112345678"
+        found = next(f"{key}{digit}" for digit in range(10) if br.is_valid_dfe_key(f"{key}{digit}"))
+        kinds[series] = br.parse_dfe_key(found).issuer_kind
+    assert kinds == {"001": "cnpj", "920": "cpf"}
