@@ -3,7 +3,6 @@
 import io
 import itertools
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +47,9 @@ def test_a_wrong_call_is_refused_before_the_first_value() -> None:
         validate_many("rg", [])
     with pytest.raises(TypeError, match="strictness must be a Strictness"):
         validate_many("cpf", [], strictness="lenient")  # type: ignore[arg-type]
+    for one in ("52998224725", b"52998224725"):
+        with pytest.raises(TypeError, match="values must be several values, not one"):
+            validate_many("cpf", one)
 
 
 def command(*options: str, given: bytes = b"", **more: Any) -> subprocess.CompletedProcess[bytes]:
@@ -123,7 +125,7 @@ def test_a_terminal_gets_a_bar_and_a_file_none(tmp_path: Path) -> None:
 def test_on_a_real_terminal_the_counts_stand_alone(tmp_path: Path) -> None:
     numbers = tmp_path / "numbers"
     numbers.write_text("52998224725\n" * 10)
-    parent, child = pty.openpty()
+    parent, child = pytest.importorskip("pty").openpty()
     with numbers.open("rb") as given:
         done = subprocess.run(
             [sys.executable, "-m", PACKAGE, "cpf", "--quiet"],

@@ -29,33 +29,37 @@ _SECONDS_BETWEEN_BARS = 0.1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     options = _parser().parse_args(arguments)
-    kind: Kind = KINDS[options.kind]
-    strictness = Strictness.LENIENT if options.lenient else Strictness.STRICT
-    source = sys.stdin.buffer
-    progress = _Progress(sys.stderr, _size(source))
-    lines = _Lines(source, progress)
-    valid = refused = 0
+    progress = _Progress(sys.stderr, _size(sys.stdin.buffer))
+    lines = _Lines(sys.stdin.buffer, progress)
+    counts = [0, 0]  # refused, valid
     try:
-        for verdict in validate_many(kind, lines, strictness=strictness):
-            if verdict.valid:
-                valid += 1
-                if not options.quiet:
-                    text = verdict.canonical or ""
-                    print(kind.format(text) if options.masked else text)  # noqa: T201
-                continue
-            refused += 1
-            progress.clear()
-            print(_refusal(kind, lines, strictness, options), file=sys.stderr)  # noqa: T201
+        _judge(options, lines, progress, counts)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     progress.clear()
+    refused, valid = counts
     if options.lang == "pt":
-        summary = f"{valid + refused} lidos, {valid} válidos, {refused} recusados"
+        summary = f"{valid + refused} lidos, {valid} válidos, {refused} recusados\n"
     else:
-        summary = f"{valid + refused} read, {valid} valid, {refused} refused"
-    print(summary, file=sys.stderr)  # noqa: T201
+        summary = f"{valid + refused} read, {valid} valid, {refused} refused\n"
+    sys.stderr.write(summary)
     return 1 if refused else 0
+
+
+def _judge(
+    options: argparse.Namespace, lines: _Lines, progress: _Progress, counts: list[int]
+) -> None:
+    """Write each line's canonical form, or what is wrong with it."""
+    kind: Kind = KINDS[options.kind]
+    strictness = Strictness.LENIENT if options.lenient else Strictness.STRICT
+    for _, valid, canonical in validate_many(kind, lines, strictness=strictness):
+        counts[valid] += 1
+        if canonical is None:
+            progress.clear()
+            sys.stderr.write(_refusal(kind, lines, strictness, options) + "\n")
+        elif not options.quiet:
+            sys.stdout.write((kind.format(canonical) if options.masked else canonical) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -30,7 +30,10 @@ def validate_many(
 
     Raises:
         KeyError: there is no kind of that name.
+        TypeError: ``values`` is one text, not several values.
     """
+    if isinstance(values, str | bytes):
+        raise TypeError(f"values must be several values, not one {type(values).__name__!r}")
     is_lenient(strictness)  # another type is a TypeError now, not at the first value
     one = KINDS[kind] if isinstance(kind, str) else kind
     return _verdicts(one, values, strictness)

@@ -4,7 +4,8 @@ Bank, currency, check digit, fator de vencimento, amount, 25 digits of the bank'
 digit is modulo 11 over the other 43 digits, weights 2 to 9 from the right, results 0, 10 and 11
 giving 1; each of the line's first three fields ends in one modulo 10. Source: Banco Central,
 Carta-Circular 2.926/2000; FEBRABAN, layout of the bar code, version 8. A bar code that begins with
-8 is that of an arrecadação (FEBRABAN), and refused here.
+8 is that of an arrecadação (FEBRABAN), and refused here. Whether bank and currency exist is not
+asked.
 
 The fator de vencimento counts days from 1997-10-07; 9999 was 2025-02-21, and 1000 came again on
 2025-02-22. FEBRABAN's Manual Operacional do Fator de Vencimento (2012) says which of its dates is
