@@ -320,7 +320,12 @@ def plain_rows() -> Iterable[Group]:
     ):
         contenders = [
             Contender(name="brutils", run=over(peer, samples), role="peer"),
-            Contender(name="tijolo.br_validators", run=over(ours, samples)),
+            Contender(
+                name="tijolo.br_validators",
+                run=over(ours, samples),
+                # six instructions of ours do not fit into the peer's two on a CEP
+                goal=THREE_TIMES if title.startswith("phone") else None,
+            ),
         ]
         yield Group(row="B1", title=title, contenders=contenders, clock=thread_time)
 
