@@ -38,6 +38,7 @@ from tijolo.observability.log_utils import LogUtils
 from tijolo.observability.logs_router import LogEntrySchema, LogSource, make_logs_router
 from tijolo.observability.redaction import Redactor, redact_query, redact_text
 from tijolo.observability.settings import LogSettings, configure_logging_from_settings
+from tijolo.observability.tracing_settings import TracingSettings, setup_tracing_from_settings
 
 __all__ = [
     "FOREIGN_LOGGERS",
@@ -62,6 +63,7 @@ __all__ = [
     "Readiness",
     "Redactor",
     "TextFormatter",
+    "TracingSettings",
     "__version__",
     "configure_logging",
     "configure_logging_from_settings",
@@ -73,6 +75,7 @@ __all__ = [
     "redact_query",
     "redact_text",
     "set_log_level",
+    "setup_tracing_from_settings",
     "stop_logging",
     "unify_loggers",
 ]
