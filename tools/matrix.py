@@ -16,6 +16,7 @@ import time
 import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from packaging.specifiers import SpecifierSet
 from tools.wheels import Venv, build_tag, build_tree, modules_in, sources_of_tag
 from tools.workspace import ROOT, Package, choose, git, last_tag, load
 
+AT_ONCE = 2  # trials, each one process that mostly waits for servers
 PLUGIN = "tijolo.core.testing.pytest_services"
 IMPORT_ALL = """
 import importlib, sys
@@ -239,15 +241,23 @@ def main(argv: list[str] | None = None) -> int:
         built = [p for p in load().values() if everything or p.name in needed]
         wheels = build_tree(built, folder / "wheels")
         print(f"built {len(wheels)} wheels in {time.monotonic() - started:.1f} s", flush=True)
-        for mode in modes:
-            for package in packages:
-                started = time.monotonic()
-                place = folder / mode / package.name
-                place.mkdir(parents=True)
-                seen = MODES[mode](package, wheels, place)
-                spent = time.monotonic() - started
-                print(f"{mode} {package.name}: {seen} [{spent:.1f} s]", flush=True)
+        trials = [(mode, package) for mode in modes for package in packages]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            running = [pool.submit(_try, *trial, wheels, folder) for trial in trials]
+            try:
+                for done in as_completed(running):
+                    print(done.result(), flush=True)
+            finally:  # the first failure ends what has not begun
+                pool.shutdown(cancel_futures=True)
     return 0
+
+
+def _try(mode: str, package: Package, wheels: dict[str, Path], folder: Path) -> str:
+    started = time.monotonic()
+    place = folder / mode / package.name
+    place.mkdir(parents=True)
+    seen = MODES[mode](package, wheels, place)
+    return f"{mode} {package.name}: {seen} [{time.monotonic() - started:.1f} s]"
 
 
 if __name__ == "__main__":

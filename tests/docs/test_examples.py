@@ -7,8 +7,10 @@ run here is preceded by ``<!-- skip: next "reason" -->``.
 from __future__ import annotations
 
 import contextlib
+import sys
 import unittest
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from sybil import Document
@@ -31,6 +33,10 @@ def test_every_example_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     document = Document.parse(str(page), PythonCodeBlockParser(), SkipParser())
+    # a module of its own, as a reader's file is: Pydantic takes a class without one for a built-in
+    module = ModuleType("page_under_test")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    document.namespace = module.__dict__
 
     for example in document.examples():
         with contextlib.suppress(unittest.SkipTest):  # that block alone, not the page

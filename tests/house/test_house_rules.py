@@ -106,7 +106,7 @@ def test_every_rule_says_why():
 def test_the_import_graph_holds(pristine):
     done = pristine.tool("import_graph")
     assert done.returncode == 0, done.stdout
-    assert "Contracts: 5 kept, 0 broken." in done.stdout
+    assert f"Contracts: {len(load())} kept, 0 broken." in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -125,5 +125,5 @@ def test_the_import_graph_sees_every_distribution(scratch, name, imported):
     intrude(scratch, name, code.format(imported))
     done = scratch.tool("import_graph")
     assert done.returncode == 1
-    assert "Contracts: 4 kept, 1 broken." in done.stdout
+    assert f"Contracts: {len(load()) - 1} kept, 1 broken." in done.stdout
     assert f"tijolo.{name.replace('-', '_')}.intruder -> tijolo.{imported} (l.6)" in done.stdout

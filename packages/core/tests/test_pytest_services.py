@@ -106,6 +106,21 @@ def test_marked_tests_run_where_their_servers_answer_and_each_is_asked_once(run,
     assert [len(made) for made in connections] == [1, 1, 1, 1]
 
 
+def test_the_counts_of_parallel_workers_are_added_up(run, listen, monkeypatch):
+    pytest.importorskip("xdist")
+    for name, greeting in GREETINGS.items():
+        listen(name, greeting)
+    monkeypatch.setenv("TIJOLO_TEST_REDIS_URL", f"redis://127.0.0.1:{closed_port()}/0")
+    status, output = run(marked(*GREETINGS), "-p", "xdist.plugin", "-n", "2")
+    assert status == 0
+    assert "PostgreSQL: 2 tests needed it, 2 ran" in output
+    assert "Redis: 2 tests needed it, 2 skipped" in output
+    monkeypatch.setenv("TIJOLO_REQUIRE_SERVICES", "1")
+    status, output = run(marked(*GREETINGS), "-p", "xdist.plugin", "-n", "2")
+    assert status == 1
+    assert "Redis: 2 tests needed it, 2 failed for want of a server" in output
+
+
 def test_they_are_skipped_with_the_reason_where_nothing_listens(run, monkeypatch):
     port = closed_port()
     for name, variable in zip(GREETINGS, URL_VARIABLES, strict=True):

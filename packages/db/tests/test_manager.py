@@ -354,6 +354,23 @@ async def test_d33_services_and_controllers_create_and_update(db, shop):
             await controller.delete(row.id)
 
 
+async def test_the_defaults_of_a_schema_are_part_of_what_it_creates(db, shop):
+    class NewProduct(BaseSchema):
+        name: str
+        stock: int = 7
+        price: int | None = None
+
+    async with db.transaction() as session:
+        repository = BaseRepository(session, model=shop.Product)
+        service = BaseService(repository)
+        repository.map_to_response = lambda row: row
+        assert (await service.create(NewProduct(name="tea"))).stock == 7
+        # a change names what was sent, and nothing else
+        row = await repository.get({"name": "tea"})
+        row.stock = 1
+        assert (await service.update(row.id, NewProduct(name="mate"))).stock == 1
+
+
 async def test_test_databases_have_tables_and_end(shop):
     async with test_database(metadata=shop.metadata) as factory, factory() as session:
         await BaseRepository(session, model=shop.Product).add(shop.Product(name="x"))

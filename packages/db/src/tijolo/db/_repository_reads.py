@@ -70,16 +70,20 @@ class Reads(RepositoryCore[ModelT]):
         id: Any,  # noqa: A002 - the contract's name
         for_update: bool | ForUpdate = False,
         *,
+        where: Filters = None,
         load: Load | None = None,
         include_deleted: bool = False,
     ) -> ModelT:
         """The row with this primary key; a tuple for a composite one.
 
+        Args:
+            where: What the row must match besides, such as whose it is; else it is not found.
+
         Raises:
             AppException: There is none (``not_found_exception``).
         """
         found = await self.get_by_id_or_none(
-            id, for_update, load=load, include_deleted=include_deleted
+            id, for_update, where=where, load=load, include_deleted=include_deleted
         )
         if found is None:
             raise self._not_found()
@@ -90,6 +94,7 @@ class Reads(RepositoryCore[ModelT]):
         id: Any,  # noqa: A002
         for_update: bool | ForUpdate = False,
         *,
+        where: Filters = None,
         load: Load | None = None,
         include_deleted: bool = False,
     ) -> ModelT | None:
@@ -104,11 +109,13 @@ class Reads(RepositoryCore[ModelT]):
         key = self._known_key(id)
         if key is None:
             return None
-        if load is not None:  # get() would not load relationships of a row it already holds
+        # get() neither filters nor loads relationships of a row that the session already holds
+        if load is not None or where is not None:
             values = self._key_values(key)
-            wanted = [
+            wanted: builtins.list[Any] = [
                 column == value for column, value in zip(self._primary_key(), values, strict=True)
             ]
+            wanted += self._conditions(where)
             return await self.get_or_none(
                 wanted, for_update, load=load, include_deleted=include_deleted
             )

@@ -35,7 +35,7 @@ class BaseService(Generic[RepositoryT, ResponseT]):
         Raises:
             ConflictException: It clashes with what is stored.
         """
-        model = self.repository.map_to_model(as_dict(data))
+        model = self.repository.map_to_model(new_values(data))
         return self._response(await self.repository.add(model))
 
     async def update(
@@ -121,3 +121,15 @@ class BaseService(Generic[RepositoryT, ResponseT]):
 def as_dict(data: Data) -> dict[str, Any]:
     """``data`` as a mapping; of a schema, the fields that its sender set."""
     return data.model_dump(exclude_unset=True) if isinstance(data, Schema) else dict(data)
+
+
+def new_values(data: Data) -> dict[str, Any]:
+    """``data`` for a new row; of a schema, also its defaults, save a None that nobody sent."""
+    if not isinstance(data, Schema):
+        return dict(data)
+    sent = data.model_fields_set
+    return {
+        name: value
+        for name, value in data.model_dump().items()
+        if value is not None or name in sent
+    }

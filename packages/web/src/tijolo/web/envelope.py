@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import REQUEST_ID_HEADER, request_id_ctx
 from tijolo.web._cancellation import ends_the_task
-from tijolo.web._exchange import EXCHANGE_KEY, Exchange, line_break_in
+from tijolo.web._exchange import EXCHANGE_KEY, Exchange, has_line_break, line_break_in
 from tijolo.web.request_id import SCOPE_KEY, RequestIDMiddleware, assign_request_id
 from tijolo.web.security_headers import FrozenHeaders, RawHeaders, SecurityPolicy
 from tijolo.web.timing import TimingHeader, access_log, timing_stamp, write_access_log
@@ -76,8 +76,7 @@ class EnvelopeMiddleware:
                 exchange.finished = not message.get("more_body", False)
             elif kind == "http.response.start":
                 headers = list(message.get("headers", ()))
-                text = b"".join(chain.from_iterable(headers))
-                if b"\n" in text or b"\r" in text or b"\0" in text:
+                if has_line_break(b"".join(chain.from_iterable(headers))):
                     raise line_break_in(headers)
                 exchange.status = message["status"]
                 headers = message["headers"] = _completed(headers, ours, echoed)

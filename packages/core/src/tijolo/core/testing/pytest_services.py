@@ -14,6 +14,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -93,6 +94,7 @@ class _Run:
 
 
 _run = pytest.StashKey[_Run]()
+_OUTPUT = "tijolo_services"
 
 
 def service_url(name: str) -> str:
@@ -180,6 +182,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail("; ".join(problems), pytrace=False)
     run.skipped.update(needed)
     pytest.skip("; ".join(problems))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker of pytest-xdist: hand the counts to the process that prints the summary."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        run = session.config.stash[_run]
+        output[_OUTPUT] = [dict(count) for count in (run.ran, run.skipped, run.failed)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the counts of a worker; one that crashed has none."""
+    run: _Run = node.config.stash[_run]
+    counts = getattr(node, "workeroutput", {}).get(_OUTPUT, ({}, {}, {}))
+    for total, count in zip((run.ran, run.skipped, run.failed), counts, strict=True):
+        total.update(count)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
