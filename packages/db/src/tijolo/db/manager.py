@@ -15,12 +15,12 @@ from uuid import uuid4
 from pydantic import SecretStr
 from sqlalchemy import MetaData, text
 from sqlalchemy.engine import URL
+from sqlalchemy.ext import asyncio as asyncio_api
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
-    create_async_engine,
 )
 from sqlalchemy.pool import NullPool, Pool
 from starlette.requests import HTTPConnection
@@ -164,7 +164,10 @@ class AsyncDatabaseManager:
 
     def _make_engine(self, options: EngineOptions) -> AsyncEngine:
         try:
-            engine = create_async_engine(self._url, **engine_arguments(self._url, options))
+            # looked up now: instrumentations replace it
+            engine = asyncio_api.create_async_engine(
+                self._url, **engine_arguments(self._url, options)
+            )
         except ModuleNotFoundError as exc:
             raise MissingExtraError("tijolo-db", extra_of(self._url), str(exc.name)) from exc
         install_events(engine.sync_engine, self._url, self._options)
