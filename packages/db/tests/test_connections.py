@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 import sqlalchemy
@@ -99,6 +100,7 @@ def _in_child(work):
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
+        signal.alarm(20)  # a lock that nobody frees ends the child, not the suite
         try:
             os.write(writer, repr(work()).encode())
         except BaseException as exc:

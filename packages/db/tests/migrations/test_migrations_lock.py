@@ -141,16 +141,18 @@ def test_a_migration_on_mariadb_does_not_wait_a_day_for_a_table(project, make_da
     project.revision("two", 'op.add_column("busy", sa.Column("b", sa.Integer()))', down="one")
     project.helper(url).upgrade("one")
 
-    async def hold(work):
-        engine = create_async_engine(url, poolclass=NullPool)
-        async with engine.connect() as connection:
-            await connection.execute(text("SELECT * FROM busy"))  # until the transaction ends
-            await asyncio.to_thread(work)
-        await engine.dispose()
-
     def upgrade():
         with pytest.raises(Exception, match="1205"):
             project.helper(url, ddl_lock_timeout_seconds=1.0).upgrade()
 
-    asyncio.run(asyncio.wait_for(hold(upgrade), 20))
+    async def while_the_table_is_read():
+        engine = create_async_engine(url, poolclass=NullPool)
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT * FROM busy"))  # until the transaction ends
+            waiting = asyncio.create_task(asyncio.to_thread(upgrade))
+            await asyncio.wait([waiting], timeout=8)
+        await engine.dispose()
+        await waiting
+
+    asyncio.run(while_the_table_is_read())
     project.helper(url).upgrade()

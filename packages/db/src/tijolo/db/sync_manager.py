@@ -34,6 +34,7 @@ from tijolo.db._url import (
 from tijolo.db.boundary import refuse_outside_development
 from tijolo.db.errors import commit_error, raise_scrubbed, raise_translated, summary
 from tijolo.db.model import BaseModel
+from tijolo.db.observing import Observed
 from tijolo.db.soft_delete import SoftDeleteSession
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("tijolo.db")
 
 
-class DatabaseManager:
+class DatabaseManager(Observed):
     """One database for synchronous code. Arguments as in ``AsyncDatabaseManager``.
 
     A process that forks keeps its connections; the child opens its own. A session that was open
@@ -64,6 +65,7 @@ class DatabaseManager:
         metadata: MetaData | None = None,
         **options: Any,
     ) -> None:
+        super().__init__()
         self._url = for_sync(parse_url(db_url))
         if is_memory(self._url):
             self._url = shared_memory(self._url, f"tijolo-{uuid4().hex}")
@@ -118,6 +120,7 @@ class DatabaseManager:
                 self._engine = self._make_engine(self._options)
                 if is_shared_memory(self._url):
                     self._anchor = self._engine.connect()
+                self._watch(self._engine)
 
     def disconnect(self) -> None:
         """Close every connection. Does nothing when there is none."""
@@ -134,6 +137,12 @@ class DatabaseManager:
         self._lock = threading.Lock()
         if self._engine is not None:
             self._engine.dispose(close=False)
+
+    def _current_engine(self) -> Engine | None:
+        return self._engine
+
+    def _max_overflow(self) -> int:
+        return self._options.max_overflow
 
     def _make_engine(self, options: EngineOptions) -> Engine:
         try:
