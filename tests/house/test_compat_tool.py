@@ -18,6 +18,7 @@ ARROWS = {
     "cache": {"core"},
     "http": {"core"},
     "email": {"core"},
+    "auth": {"core", "web"},
 }
 
 
@@ -103,7 +104,7 @@ def test_a_dependency_that_is_not_stated_is_taken_out_and_extras_of_siblings_sta
         (f"{DB}/_version.py", "0.1.0", "0.1.0.dev0", "'0.1.0.dev0' is not a plain X.Y.Z"),
         (f"{DB}/__init__.py", "_enforce(_COMPAT", "print(_COMPAT", "db/__init__.py must begin"),
         (STATED, '">=0.1,<1"', '"~=0.1"', "only >=, < and != are understood"),
-        (STATED, "requires = { core", "requires = { auth", "requires auth '>=0.1,<1': there is no"),
+        (STATED, "requires = { core", "requires = { none", "requires none '>=0.1,<1': there is no"),
         (STATED, "supports = { web", "requires = { web", "depend on each other in a circle"),
         (STATED, "standalone = true", "standalone = true\nrequires = {core='>=0'}", "stands alone"),
         ("packages/db/LICENSE", "MIT", "BSD", "packages/db/LICENSE differs"),
@@ -122,8 +123,8 @@ def test_what_is_wrong_is_named(scratch, path, old, new, message):
 
 
 def test_packages_and_statements_must_name_the_same(scratch):
-    scratch.append(STATED, "\n[packages.auth]\n")
-    assert "do not name the same: auth" in check(scratch)[1]
+    scratch.append(STATED, "\n[packages.nothing]\n")
+    assert "do not name the same: nothing" in check(scratch)[1]
 
 
 def test_the_readme_follows_the_versions(scratch):
@@ -139,8 +140,8 @@ def test_changed_names_the_package_and_those_that_depend_on_it(scratch):
     assert changed() == []
     scratch.append("packages/observability/README.md", "\n")
     assert changed("--direct") == ["observability"]
-    assert changed() == ["observability", "web"]
+    assert changed() == ["auth", "observability", "web"]
     scratch.append("docs/compatibility.md", "\n")
-    assert changed() == ["observability", "web"]
+    assert changed() == ["auth", "observability", "web"]
     scratch.write("tools/new.py", "")
     assert changed() == sorted(ARROWS)

@@ -87,6 +87,10 @@ async def test_as_a_dependency_it_is_a_401() -> None:
     assert (refused.value.status_code, refused.value.code) == (401, "OPS_ACCESS_DENIED")
 
 
+def test_fastapi_needs_no_resolving_of_its_annotations() -> None:
+    assert OpsAccess.__call__.__annotations__ == {"request": Request, "return": None}
+
+
 def test_the_token_is_not_in_its_repr() -> None:
     assert TOKEN not in repr(OpsAccess(token=TOKEN))
     assert "networks=['::1/128']" in repr(OpsAccess(networks=["::1"]))

@@ -4,6 +4,7 @@ COMPAT = {
     "schema": 1,
     "name": "core",
     "supports": {
+        "auth": ">=0.1",
         "cache": ">=0.1",
         "db": ">=0.1",
         "email": ">=0.1",

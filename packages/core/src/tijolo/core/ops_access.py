@@ -1,7 +1,7 @@
 """Who may see the pages that describe the service itself: metrics, logs, integrations."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: FastAPI 0.121 does not resolve the annotations of an
+# object that is called, and would take `request` for a query parameter.
 import hmac
 import ipaddress
 from collections.abc import Iterable, Mapping

@@ -1,0 +1,180 @@
+"""Sending over SMTP (RFC 5321), on connections that are used again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from tijolo.email._smtp_pool import SMTPPool
+from tijolo.email._smtp_session import SMTPSession, local_hostname, open_session
+from tijolo.email.errors import (
+    EmailBusyError,
+    EmailConnectionError,
+    EmailDeliveryError,
+    EmailOutcomeUnknownError,
+)
+from tijolo.email.prepared import PreparedEmail
+from tijolo.email.results import DeliveryStatus, RecipientResult
+from tijolo.email.smtp_options import Clock, PoolLimits, RetryPolicy, SMTPServer, SMTPTimeouts
+
+_log = logging.getLogger("tijolo.email")
+_HEALTH_SECONDS = 10.0
+
+
+class SMTPBackend:
+    """Sends over a bounded pool of connections to one server.
+
+    Transient refusals (4yz) and connections lost before the server agreed to take the data are
+    tried again as ``retry`` says, for the recipients that are left; a permanent refusal (5yz) is
+    not. A pooled connection that turns out dead is replaced once, at once. After the server took
+    the data nothing is sent a second time.
+
+    Args:
+        server: Where to, and as whom.
+        timeouts: For each phase.
+        pool: How many connections, and for how long.
+        retry: Further attempts.
+        close_grace_seconds: How long ``disconnect`` waits for what is being sent.
+        clock: Monotonic seconds.
+        sleep: Waits between attempts.
+    """
+
+    def __init__(
+        self,
+        server: SMTPServer,
+        *,
+        timeouts: SMTPTimeouts | None = None,
+        pool: PoolLimits | None = None,
+        retry: RetryPolicy | None = None,
+        close_grace_seconds: float = 5.0,
+        clock: Clock = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.server = server
+        self._timeouts = timeouts or SMTPTimeouts()
+        self._limits = pool or PoolLimits()
+        self._retry = retry or RetryPolicy()
+        self._grace = close_grace_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._pool: SMTPPool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening: tuple[ssl.SSLContext | None, str] | None = None
+        self._health: tuple[float, bool] | None = None
+        self._checking = asyncio.Lock()
+
+    async def connect(self) -> None:
+        """Read the certificates; no connection is opened, so that a server that is down at the
+        start of the service does not keep it from starting. ``health_check`` tells.
+
+        Raises:
+            OSError: ``ca_file`` cannot be read.
+        """
+        await self._prepare()
+
+    async def disconnect(self) -> None:
+        """Wait for what is being sent, then close every connection."""
+        pool, self._pool, self._health = self._pool, None, None
+        if pool is not None and self._loop is asyncio.get_running_loop():
+            await pool.close(self._grace)
+
+    async def health_check(self) -> bool:
+        """Whether the server lets us in: connect, encrypt, log in; asked every 10 s at most."""
+        async with self._checking:
+            now = self._clock()
+            if self._health is None or now - self._health[0] >= _HEALTH_SECONDS:
+                before = self._health is None or self._health[1]
+                self._health = now, await self._answers(was_well=before)
+            return self._health[1]
+
+    async def _answers(self, *, was_well: bool) -> bool:
+        try:
+            session = await self._open()
+        except (EmailDeliveryError, OSError) as exc:
+            if was_well:
+                _log.warning("the e-mail server does not let us in", exc_info=exc)
+            return False
+        await session.quit()
+        if not was_well:
+            _log.info("the e-mail server lets us in again")
+        return True
+
+    async def send(self, email: PreparedEmail) -> Mapping[str, RecipientResult]:
+        """Send it, to each recipient once.
+
+        Raises:
+            EmailDeliveryError: nobody gets it.
+        """
+        results: dict[str, RecipientResult] = {}
+        pending: tuple[str, ...] = email.recipients
+        for attempt in range(1, self._retry.attempts + 1):
+            last = attempt == self._retry.attempts
+            try:
+                results |= await self._attempt(email, pending)
+            except EmailDeliveryError as error:
+                # who waited for a connection in vain has waited enough
+                if last or not error.transient or isinstance(error, EmailBusyError):
+                    return _given_up(results, pending, error)
+            pending = tuple(each for each in email.recipients if _may_try_again(results.get(each)))
+            if last or not pending:
+                break
+            await self._sleep(random.uniform(0, self._retry.longest_pause(attempt)))  # noqa: S311
+        return results
+
+    async def _attempt(
+        self, email: PreparedEmail, recipients: tuple[str, ...]
+    ) -> Mapping[str, RecipientResult]:
+        pool = await self._prepare()
+        reused = False
+        try:
+            async with pool.lease() as lease:
+                reused = lease.reused
+                return await lease.session.send(email, recipients)
+        except EmailConnectionError:
+            if not reused:
+                raise
+        # it was dead already when we took it: NOOP says fine, and the send fails
+        async with pool.lease(fresh=True) as lease:
+            return await lease.session.send(email, recipients)
+
+    async def _prepare(self) -> SMTPPool:
+        loop = asyncio.get_running_loop()
+        if self._opening is None:
+            await self._prepare_opening()
+        if self._pool is None or self._loop is not loop:
+            # the connections of another loop died with it
+            self._loop = loop
+            self._pool = SMTPPool(self._open, self._limits, self._clock)
+        return self._pool
+
+    async def _open(self) -> SMTPSession:
+        opening = self._opening or await self._prepare_opening()
+        return await open_session(self.server, self._timeouts, *opening)
+
+    async def _prepare_opening(self) -> tuple[ssl.SSLContext | None, str]:
+        context = await asyncio.to_thread(self.server.make_tls_context)
+        self._opening = context, await local_hostname(self.server)
+        return self._opening
+
+
+def _may_try_again(result: RecipientResult | None) -> bool:
+    return result is None or result.status is DeliveryStatus.DEFERRED
+
+
+def _given_up(
+    results: dict[str, RecipientResult], pending: tuple[str, ...], error: EmailDeliveryError
+) -> Mapping[str, RecipientResult]:
+    """Who got it stays accepted; the rest did not, for this reason. Raises it if all did not."""
+    if not any(each.status is DeliveryStatus.ACCEPTED for each in results.values()):
+        raise error
+    status = DeliveryStatus.DEFERRED if error.transient else DeliveryStatus.REFUSED
+    if isinstance(error, EmailOutcomeUnknownError):
+        status = DeliveryStatus.UNKNOWN
+    reason = RecipientResult(
+        status=status, smtp_code=error.smtp_code, reply=error.reply or error.message
+    )
+    return results | dict.fromkeys(pending, reason)
