@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import NullPool, insert, select, text, union_all, update
+from sqlalchemy import NullPool, insert, literal, select, text, union_all, update
+from sqlalchemy.exc import OperationalError
 
 from tijolo.core import AppException
 from tijolo.db import AsyncDatabaseManager, BaseRepository, DatabaseManager, PoolStatus
@@ -73,7 +75,10 @@ async def test_compiled_statements_are_told_by_what_they_are(db, shop, seen):
         await connection.execute(union_all(select(table.c.id), select(table.c.id)))
         await connection.execute(update(table).values(name="y"))
         await connection.execute(insert(table), [{"name": "many"} for _ in range(3)])
-    assert seen.kinds() == ["SELECT", "SELECT", "UPDATE", "INSERT"]
+        names = select(literal("copied").label("name")).cte("names")
+        copy = insert(table).from_select(["id", "name"], select(literal(uuid4()), names.c.name))
+        await connection.execute(copy)
+    assert seen.kinds() == ["SELECT", "SELECT", "UPDATE", "INSERT", "INSERT"]
 
 
 async def test_a_statement_that_fails_is_told_as_such(db, seen):
@@ -162,11 +167,29 @@ def test_the_synchronous_twin_is_observed_too(backend, db_url):
     if backend in SYNC_DRIVERS:
         pytest.importorskip(SYNC_DRIVERS[backend])
     db = DatabaseManager(db_url, environment="test", pool_size=2, max_overflow=-1)
-    seen = Seen()
+    seen, early = Seen(), Seen()
+    db.observe(early)
     db.connect()
+    with db.read_only() as session:
+        session.execute(text("SELECT 1"))
     db.observe(seen)
     with db.transaction() as session:
         session.execute(text("SELECT 1"))
         assert db.pool_status() == PoolStatus(size=2, max_size=None, in_use=1, idle=0)
-    assert seen.kinds() == ["SELECT"]
+    assert (early.kinds(), seen.kinds()) == (["SELECT"] * 2, ["SELECT"])
     db.disconnect()
+
+
+def test_rows_that_fail_to_come_do_not_tell_of_the_statement_again(tmp_path):
+    db = DatabaseManager(f"sqlite:///{tmp_path}/x.db")
+    db.connect()
+    seen = Seen()
+    db.observe(seen)
+    overflow = text("SELECT abs(x) FROM (SELECT 1 AS x UNION ALL SELECT -9223372036854775808)")
+    with db.engine.connect() as connection:
+        rows = connection.execute(overflow)
+        with pytest.raises(OperationalError):
+            rows.all()
+    db.disconnect()
+    assert seen.kinds() == ["SELECT"]
+    assert {ok for _, ok in seen} == {True}
