@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.utils import parsedate_to_datetime
@@ -176,6 +177,32 @@ def test_header_injection_is_refused_everywhere(email, bad, where):
         made(email, **options())
     assert error.value.status_code == 422
     assert error.value.code in {"EMAIL_HEADER_INVALID", "EMAIL_ADDRESS_INVALID"}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"name": "x\r\nBcc: evil@example.com"},
+        {"name": "x" * 501},
+        {"local": "a>\r\nRCPT TO:<evil"},
+        {"local": "a, b"},
+        {"local": "a" * 65},
+        {"domain": "example.com\r\nBcc: x@y.com"},
+        {"domain": "exämple.com"},
+        {"domain": "[evil]"},
+    ],
+)
+def test_an_address_built_of_parts_is_checked_too(parts):
+    with pytest.raises(InvalidAddressError):
+        EmailAddress(**({"local": "ana", "domain": "example.com"} | parts))
+    with pytest.raises(InvalidAddressError):
+        replace(EmailAddress.of("ana@example.com"), **parts)
+
+
+def test_an_address_is_checked_in_the_form_in_which_it_is_sent():
+    # NFC makes a semicolon of the Greek question mark
+    with pytest.raises(InvalidAddressError):
+        EmailAddress.of("a\u037eb@example.com")
 
 
 @pytest.mark.parametrize(
