@@ -16,10 +16,7 @@ from tijolo.core import utcnow
 from tijolo.email._delivery import Delivery
 from tijolo.email.addresses import EmailAddress
 from tijolo.email.backend import EmailBackend
-from tijolo.email.errors import (
-    EmailDeliveryError,
-    EmailError,
-)
+from tijolo.email.errors import EmailError
 from tijolo.email.message import Address, File, OutgoingEmail, Unsubscribe
 from tijolo.email.prepared import DEFAULT_MAX_MESSAGE_BYTES, Preparation, PreparedEmail, Signer
 from tijolo.email.results import BulkResult, SendEvent, SendResult
@@ -330,7 +327,9 @@ class EmailUtils:
             concurrency: How many are prepared and sent at once.
 
         Returns:
-            One result for each, in order: an e-mail that fails does not stop the others.
+            One result for each, in order: an e-mail that fails does not stop the others. What is
+            no ``EmailError`` (an attachment that cannot be read, a key store that is down) is the
+            cause of one.
         """
         if concurrency < 1:
             raise ValueError(f"concurrency must be 1 or more, got {concurrency}")
@@ -341,18 +340,26 @@ class EmailUtils:
             for position, email in numbered:
                 results.append(await self._bulk(position, email))
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(concurrency):
-                group.create_task(work())
+        # what is being sent is sent, also when ``emails`` itself raises
+        ended = await asyncio.gather(*(work() for _ in range(concurrency)), return_exceptions=True)
+        for failure in ended:
+            if failure is not None:
+                raise failure
         return sorted(results, key=lambda each: each.position)
 
     async def _bulk(self, position: int, email: OutgoingEmail) -> BulkResult:
+        step = "made"
         try:
-            return BulkResult(position=position, result=await self.send_email(email))
+            prepared = await self.prepare(email)
+            step = "sent"
+            return BulkResult(position=position, result=await self.send_prepared(prepared))
         except EmailError as error:
             return BulkResult(position=position, error=error)
-        except OSError as error:
-            failure = EmailError("an attachment cannot be read")
+        except Exception as error:  # one of many: what became of the others must not be lost
+            unread = step == "made" and isinstance(error, OSError)
+            failure = EmailError(
+                "an attachment cannot be read" if unread else f"the e-mail could not be {step}"
+            )
             failure.__cause__ = error
             return BulkResult(position=position, error=failure)
 
@@ -374,7 +381,7 @@ class EmailUtils:
         async def send() -> None:
             try:
                 await self.send_prepared(prepared)
-            except EmailDeliveryError:
+            except Exception:
                 _log.exception("e-mail %s was not sent after the commit", prepared.message_id)
 
         return send
