@@ -6,7 +6,7 @@ import asyncio
 import functools
 import socket
 import ssl
-from collections.abc import Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import cast
 
@@ -105,6 +105,12 @@ class SMTPSession:
         if 200 <= end.code < 300:
             self.reusable = True
             return results
+        if not 400 <= end.code < 600:
+            raise EmailOutcomeUnknownError(
+                "the e-mail server answered the message with what is neither yes nor no",
+                smtp_code=end.code,
+                reply=printable(end.message),
+            )
         await self._start_over()
         return results | dict.fromkeys(accepted, _refusal(end))
 
@@ -263,7 +269,7 @@ async def _greet(client: aiosmtplib.SMTP) -> None:
 
 
 async def _log_in(client: aiosmtplib.SMTP, server: SMTPServer, username: str) -> None:
-    token = await server.oauth_token() if server.oauth_token else None
+    token = await _token(server.oauth_token) if server.oauth_token else None
     try:
         if token is None:
             await client.login(username, server.password or "")
@@ -283,6 +289,15 @@ async def _log_in(client: aiosmtplib.SMTP, server: SMTPServer, username: str) ->
         return
     # out here it has no cause: that may quote what we said, the password
     raise failure
+
+
+async def _token(get: Callable[[], Awaitable[str]]) -> str:
+    try:
+        return await get()
+    except Exception as exc:
+        raise EmailAuthenticationError(
+            "no access token for the e-mail server could be obtained", transient=True
+        ) from exc
 
 
 @contextmanager
