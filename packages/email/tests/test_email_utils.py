@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -162,6 +163,14 @@ async def test_a_key_store_that_is_down_does_not_hide_why_an_email_failed(caplog
     with pytest.raises(EmailConnectionError):
         await email.send("a@b.com", "Hi", "x", key="k")
     assert "could not be given back" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "one", ["/etc/hostname", Path("/etc/hostname"), Attachment(filename="a", content=b"")]
+)
+async def test_one_attachment_is_a_list_as_well(one):
+    with pytest.raises(TypeError, match="list"):
+        await with_backend().send("a@b.com", "Hi", "x", attachments=one)
 
 
 @pytest.mark.parametrize("key", ["", "k" * 1001])

@@ -16,6 +16,7 @@ from tijolo.core import utcnow
 from tijolo.email._delivery import Delivery
 from tijolo.email.addresses import EmailAddress
 from tijolo.email.backend import EmailBackend
+from tijolo.email.content import Attachment
 from tijolo.email.errors import EmailError
 from tijolo.email.message import Address, File, OutgoingEmail, Unsubscribe
 from tijolo.email.prepared import DEFAULT_MAX_MESSAGE_BYTES, Preparation, PreparedEmail, Signer
@@ -406,6 +407,9 @@ def _outgoing(
 
 
 def _settled(email: OutgoingEmail) -> OutgoingEmail:
+    if isinstance(email.attachments, (str, PathLike, Attachment)):
+        raise TypeError("attachments is a list, also for one attachment")
+
     def settled(value: Any) -> Any:
         return value if isinstance(value, (str, EmailAddress)) or value is None else tuple(value)
 

@@ -172,7 +172,7 @@ class MemoryBackend(_Local):
 
     async def send(self, email: PreparedEmail) -> Mapping[str, RecipientResult]:
         """Keep it."""
-        message = parsed(await asyncio.to_thread(email.to_bytes))
+        message = await asyncio.to_thread(lambda: parsed(email.to_bytes()))
         self.outbox.append(
             CapturedEmail(
                 message=message,

@@ -205,6 +205,9 @@ class _Body:
         self._blobs: dict[bytes, _Encoded] = {}
 
     def of(self, email: OutgoingEmail) -> list[bytes | _Encoded]:
+        if len(email.body) + len(email.html or "") > self._left:
+            # it is larger still when it is encoded, which would take long to find out
+            raise EmailTooLargeError(f"the text alone exceeds the {self._left} bytes allowed")
         root = EmailMessage(policy=_SEVEN_BIT)
         html, cids = self._with_content_ids(email)
         self._set_text(root, email.body or (html_to_text(html) if html else ""), "plain")
