@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import logging
 import subprocess
 import sys
@@ -527,6 +528,12 @@ async def test_the_console_shows_what_matters_and_obeys_nothing(capsys):
         assert piece in shown
     assert "\x1b" not in shown
     assert "\x07" not in shown
+
+
+async def test_a_console_without_the_letters_shows_their_codes():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    await with_backend(ConsoleBackend(stream)).send("a@b.com", "Olá", "x")
+    assert b"Subject: Ol\\xe1" in stream.buffer.getvalue()
 
 
 async def test_files_are_whole_private_and_unguessable(tmp_path):

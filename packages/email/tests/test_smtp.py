@@ -15,6 +15,7 @@ from tijolo.email import (
     EmailAuthenticationError,
     EmailBusyError,
     EmailConnectionError,
+    EmailDeliveryError,
     EmailOutcomeUnknownError,
     EmailRejectedError,
     EmailTLSError,
@@ -638,6 +639,45 @@ def test_health_is_asked_in_one_loop_after_another():
     assert asyncio.run(ask()) == [False] * 20
     now = 60.0
     assert asyncio.run(ask()) == [False] * 20
+
+
+async def test_each_event_loop_has_a_pool_of_its_own(sink, make_email):
+    email = make_email(sink.port, pool=PoolLimits(max_connections=2))
+
+    def elsewhere():
+        async def both():
+            for _ in range(5):
+                await asyncio.gather(*(send(email) for _ in range(4)))
+            await email.disconnect()
+
+        asyncio.run(both())
+
+    other = asyncio.create_task(asyncio.to_thread(elsewhere))
+    while not other.done():
+        await asyncio.gather(*(send(email) for _ in range(4)))
+    await other
+    await email.disconnect()
+    assert sink.most_open <= 4
+    assert sink.connections <= 4, "used again, also while another loop sends"
+    await until(lambda: not sink.open)
+    assert len(email.backend._pools) == 0
+
+
+async def test_no_answer_to_a_caller_names_the_server(make_email, unused_tcp_port, smtp_server):
+    errors = []
+    async with smtp_server() as (_, port):
+        for options in ({"tls": TLSMode.STARTTLS}, {"tls": TLSMode.TLS}):
+            errors.append(await _failure(make_email(port, **options)))
+    errors.append(await _failure(make_email(unused_tcp_port)))
+    for error in errors:
+        assert "127.0.0.1" not in error.message
+        assert str(unused_tcp_port) not in error.message
+
+
+async def _failure(email):
+    with pytest.raises(EmailDeliveryError) as error:
+        await send(email)
+    return error.value
 
 
 async def test_a_token_that_cannot_be_had_is_one_of_our_errors(smtp_server, make_email):

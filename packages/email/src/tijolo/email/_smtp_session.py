@@ -224,7 +224,7 @@ async def open_session(
     except TimeoutError as exc:
         client.close()
         raise EmailConnectionError(
-            f"the e-mail server {server.host!r} did not answer in {timeouts.connect_seconds:g} s",
+            f"the e-mail server did not answer in {timeouts.connect_seconds:g} s",
             transient=True,
         ) from exc
     except BaseException:
@@ -241,22 +241,22 @@ async def _connect(client: aiosmtplib.SMTP, server: SMTPServer) -> None:
     except ssl.SSLError as exc:
         raise _tls_error(server) from exc
     except aiosmtplib.SMTPConnectResponseError as exc:
-        raise _not_now(server, exc) from exc
+        raise _not_now(exc) from exc
     except aiosmtplib.SMTPConnectError as exc:
         if isinstance(exc.__cause__, ssl.SSLError):
             raise _tls_error(server) from exc
-        raise _unreachable(server) from exc
+        raise _unreachable() from exc
     except aiosmtplib.SMTPServerDisconnected as exc:
-        raise _unreachable(server) from exc
+        raise _unreachable() from exc
     except aiosmtplib.SMTPResponseException as exc:
-        raise _not_now(server, exc) from exc
+        raise _not_now(exc) from exc
     except TimeoutError:
         raise
     except aiosmtplib.SMTPException as exc:
         # the server has no STARTTLS: it never had it, or somebody took it out of the reply
         raise _tls_error(server) from exc
     except OSError as exc:
-        raise _unreachable(server) from exc
+        raise _unreachable() from exc
     if server.username:
         await _log_in(client, server, server.username)
 
@@ -317,20 +317,20 @@ def _refusal(response: aiosmtplib.SMTPResponse) -> RecipientResult:
 
 def _tls_error(server: SMTPServer) -> EmailTLSError:
     return EmailTLSError(
-        f"no verified TLS with the e-mail server {server.host!r} ({server.tls}); nothing was sent"
+        f"no verified TLS with the e-mail server ({server.tls}); nothing was sent"
     )
 
 
-def _unreachable(server: SMTPServer) -> EmailConnectionError:
-    return EmailConnectionError(
-        f"the e-mail server {server.host!r} cannot be reached on port {server.effective_port}",
-        transient=True,
-    )
+# These texts may reach a caller: which server it is, is in the chained exception, for the log.
 
 
-def _not_now(server: SMTPServer, exc: aiosmtplib.SMTPResponseException) -> EmailDeliveryError:
+def _unreachable() -> EmailConnectionError:
+    return EmailConnectionError("the e-mail server cannot be reached", transient=True)
+
+
+def _not_now(exc: aiosmtplib.SMTPResponseException) -> EmailDeliveryError:
     return EmailConnectionError(
-        f"the e-mail server {server.host!r} turned us away",
+        "the e-mail server turned us away",
         transient=400 <= exc.code < 500,
         smtp_code=exc.code,
         reply=printable(exc.message),

@@ -60,8 +60,10 @@ class ConsoleBackend(_Local):
     def _write(self, email: PreparedEmail) -> None:
         shown = _shown(parsed(email.to_bytes()), email)
         stream = sys.stdout if self._stream is None else self._stream
+        encoding = getattr(stream, "encoding", None) or "utf-8"
         with self._lock:
-            stream.write(shown)
+            # a terminal without the letters of a name gets their codes
+            stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
             stream.flush()
 
 

@@ -61,8 +61,7 @@ class SMTPBackend:
         self._grace = close_grace_seconds
         self._clock = clock
         self._sleep = sleep
-        self._pool: SMTPPool | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pools: dict[asyncio.AbstractEventLoop, SMTPPool] = {}
         self._opening: tuple[ssl.SSLContext | None, str] | None = None
         self._health: tuple[float, bool] | None = None
         self._checking: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
@@ -77,9 +76,9 @@ class SMTPBackend:
         await self._prepare()
 
     async def disconnect(self) -> None:
-        """Wait for what is being sent, then close every connection."""
-        pool, self._pool, self._health = self._pool, None, None
-        if pool is not None and self._loop is asyncio.get_running_loop():
+        """Wait for what is being sent, then close every connection of this event loop."""
+        pool, self._health = self._pools.pop(asyncio.get_running_loop(), None), None
+        if pool is not None:
             await pool.close(self._grace)
 
     async def health_check(self) -> bool:
@@ -153,11 +152,11 @@ class SMTPBackend:
         loop = asyncio.get_running_loop()
         if self._opening is None:
             await self._prepare_opening()
-        if self._pool is None or self._loop is not loop:
-            # the connections of another loop died with it
-            self._loop = loop
-            self._pool = SMTPPool(self._open, self._limits, self._clock)
-        return self._pool
+        if loop not in self._pools:
+            for other in [each for each in list(self._pools) if each.is_closed()]:
+                self._pools.pop(other, None)  # its connections died with it
+            self._pools[loop] = SMTPPool(self._open, self._limits, self._clock)
+        return self._pools[loop]
 
     async def _open(self) -> SMTPSession:
         opening = self._opening or await self._prepare_opening()
