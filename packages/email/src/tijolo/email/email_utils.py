@@ -365,7 +365,7 @@ class EmailUtils:
             return BulkResult(position=position, error=failure)
 
     async def after_commit(self, email: OutgoingEmail) -> Callable[[], Awaitable[None]]:
-        """Prepare ``email`` now; what is returned sends it, once::
+        """Prepare ``email`` now; what is returned sends it, at each call unless it has a key::
 
             on_commit(session, await email.after_commit(OutgoingEmail(...)))
 

@@ -82,7 +82,7 @@ class OutgoingEmail:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     unsubscribe: Unsubscribe | None = None
     key: str | None = field(default=None, repr=False)
-    """An idempotency key: a second e-mail with it is not sent."""
+    """An idempotency key, 1 to 1000 characters: a second e-mail with it is not sent."""
 
 
 def addresses(given: Address | Iterable[Address] | None) -> tuple[EmailAddress, ...]:
