@@ -19,12 +19,12 @@ from tijolo.email import (
     EmailBackend,
     EmailConnectionError,
     EmailDeliveryError,
+    EmailError,
     EmailOutcomeUnknownError,
     EmailRejectedError,
+    EmailTooLargeError,
     EmailUtils,
     FileBackend,
-    EmailError,
-    EmailTooLargeError,
     InvalidAddressError,
     InvalidEmailError,
     MemoryBackend,
@@ -127,8 +127,9 @@ async def test_an_email_with_a_key_is_sent_once_under_fifty_racers():
 
 async def test_racers_for_a_key_are_not_told_that_it_was_sent_when_it_was_not():
     email = with_backend(Failing(EmailConnectionError("down", transient=True)))
+    prepared = await email.prepare(OutgoingEmail(to="a@b.com", subject="Hi", key="k"))
     results = await asyncio.gather(
-        *(email.send("a@b.com", "Hi", "x", key="k") for _ in range(20)), return_exceptions=True
+        *(email.send_prepared(prepared) for _ in range(20)), return_exceptions=True
     )
     assert not email.backend.outbox
     assert {type(each) for each in results} == {EmailConnectionError}
@@ -144,10 +145,9 @@ async def test_a_racer_that_is_cancelled_takes_nobody_along():
             return await super().send(email)
 
     email = with_backend(Waiting())
-    first, second, third = (
-        asyncio.create_task(email.send("a@b.com", "Hi", "x", key="k")) for _ in range(3)
-    )
-    await asyncio.sleep(0.1)
+    prepared = await email.prepare(OutgoingEmail(to="a@b.com", subject="Hi", key="k"))
+    first, second, third = (asyncio.create_task(email.send_prepared(prepared)) for _ in range(3))
+    await asyncio.sleep(0.01)
     second.cancel()
     await asyncio.sleep(0)
     gate.set()

@@ -576,9 +576,7 @@ async def test_nothing_is_sent_after_disconnecting(sink, make_email):
     assert (await send(email)).recipients, "it may be used again"
 
 
-async def test_a_connection_that_opens_after_disconnecting_is_not_used(
-    make_email, listening
-):
+async def test_a_connection_that_opens_after_disconnecting_is_not_used(make_email, listening):
     made = []
 
     class Late(asyncio.Protocol):
@@ -666,8 +664,8 @@ async def test_each_event_loop_has_a_pool_of_its_own(sink, make_email):
 async def test_no_answer_to_a_caller_names_the_server(make_email, unused_tcp_port, smtp_server):
     errors = []
     async with smtp_server() as (_, port):
-        for options in ({"tls": TLSMode.STARTTLS}, {"tls": TLSMode.TLS}):
-            errors.append(await _failure(make_email(port, **options)))
+        errors.append(await _failure(make_email(port, tls=TLSMode.STARTTLS)))
+        errors.append(await _failure(make_email(port, tls=TLSMode.TLS)))
     errors.append(await _failure(make_email(unused_tcp_port)))
     for error in errors:
         assert "127.0.0.1" not in error.message

@@ -316,9 +316,7 @@ def _refusal(response: aiosmtplib.SMTPResponse) -> RecipientResult:
 
 
 def _tls_error(server: SMTPServer) -> EmailTLSError:
-    return EmailTLSError(
-        f"no verified TLS with the e-mail server ({server.tls}); nothing was sent"
-    )
+    return EmailTLSError(f"no verified TLS with the e-mail server ({server.tls}); nothing was sent")
 
 
 # These texts may reach a caller: which server it is, is in the chained exception, for the log.

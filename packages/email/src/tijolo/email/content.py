@@ -32,11 +32,11 @@ class Attachment:
     def __post_init__(self) -> None:
         if (self.content is None) == (self.path is None):
             raise ValueError(f"attachment {self.filename!r} needs either content or path")
-        if self.content is not None and not isinstance(self.content, _BYTES):
+        given: object = self.content
+        if given is not None and not isinstance(given, _BYTES):
             # bytes(5) would be five zeros
             raise TypeError(
-                f"the content of attachment {self.filename!r} is bytes,"
-                f" got {type(self.content).__name__}"
+                f"the content of attachment {self.filename!r} is bytes, got {type(given).__name__}"
             )
         clean_value("filename", self.filename)
         if not self.filename.strip(" .") or re.search(r"[/\\]", self.filename):
