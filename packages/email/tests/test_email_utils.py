@@ -155,6 +155,16 @@ async def test_a_racer_that_is_cancelled_takes_nobody_along():
     assert len(email.backend.outbox) == 1
 
 
+async def test_a_key_store_that_is_empty_is_used():
+    class Counting(MemorySendKeys):
+        def __len__(self):
+            return len(self._expiry)
+
+    keys = Counting()
+    await with_backend(keys=keys).send("a@b.com", "Hi", "x", key="k")
+    assert len(keys) == 1
+
+
 async def test_a_key_store_that_is_down_does_not_hide_why_an_email_failed(caplog):
     class Down(MemorySendKeys):
         async def release(self, key):

@@ -427,6 +427,13 @@ def test_attachments_are_typed(email, filename, wanted):
     assert (part.get_content_type(), part.get_filename()) == (wanted, filename)
 
 
+def test_a_path_may_be_text(email, tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"1")
+    file = Attachment(filename="b.txt", path=str(tmp_path / "a.txt"))
+    _, message = made(email, attachments=[file])
+    assert [each.get_filename() for each in message.iter_attachments()] == ["b.txt"]
+
+
 def test_a_path_is_attached_under_its_name(email, tmp_path):
     path = tmp_path / "relatório çã.csv"
     path.write_bytes(b"a;b\n")

@@ -32,8 +32,9 @@ class Attachment:
     def __post_init__(self) -> None:
         if (self.content is None) == (self.path is None):
             raise ValueError(f"attachment {self.filename!r} needs either content or path")
-        given: object = self.content
-        if given is not None and not isinstance(given, _BYTES):
+        given = self.content
+        known = isinstance(given, _BYTES)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if given is not None and not known:
             # bytes(5) would be five zeros
             raise TypeError(
                 f"the content of attachment {self.filename!r} is bytes, got {type(given).__name__}"
@@ -72,7 +73,7 @@ class Attachment:
         """
         content = self.content
         if self.path is not None:
-            with self.path.open("rb") as file:
+            with Path(self.path).open("rb") as file:  # it may have been given as text
                 content = file.read(limit + 1)
         content = bytes(content or b"")
         if len(content) > limit:

@@ -169,7 +169,10 @@ class EmailUtils:
         self.backend = backend
         self.templates = None if source is None else EmailTemplates(source)
         self._from = sender
-        self._delivery = Delivery(options.get("keys") or MemorySendKeys(), options.get("observer"))
+        keys = options.get("keys")
+        # not "or": a store that counts its keys is false while it is empty
+        keys = MemorySendKeys() if keys is None else keys
+        self._delivery = Delivery(keys, options.get("observer"))
         self._prepare = Preparation(
             from_addr=sender,
             domain="localhost" if sender.domain.startswith("[") else sender.domain,
