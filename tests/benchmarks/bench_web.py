@@ -70,7 +70,7 @@ def _with_route(app: FastAPI) -> FastAPI:
     return app
 
 
-def _layered(*middleware: Middleware) -> FastAPI:
+def layered(*middleware: Middleware) -> FastAPI:
     return _with_route(FastAPI(openapi_url=None, middleware=list(middleware)))
 
 
@@ -79,7 +79,7 @@ def _default_stack(**settings: Any) -> FastAPI:
     return _with_route(create_app(chosen))
 
 
-def _full_stack(**settings: Any) -> FastAPI:
+def full_stack(**settings: Any) -> FastAPI:
     chosen = FullSettings(
         ENVIRONMENT=Environment.PRODUCTION,
         HEALTH_PREFIX="",
@@ -103,7 +103,7 @@ def _best_of_breed() -> Contender:
     from slowapi.middleware import SlowAPIASGIMiddleware
     from slowapi.util import get_remote_address
 
-    app = _layered(Middleware(CorrelationIdMiddleware), Middleware(SlowAPIASGIMiddleware))
+    app = layered(Middleware(CorrelationIdMiddleware), Middleware(SlowAPIASGIMiddleware))
     app.state.limiter = Limiter(key_func=get_remote_address, default_limits=["1000000/second"])
     Instrumentator(registry=CollectorRegistry()).instrument(app)
     return Contender(
@@ -132,7 +132,7 @@ def _subject(name: str, app: App, goal: float | None = None) -> Contender:
 
 
 def _group(row: str, title: str, *contenders: Contender) -> Group:
-    bare = Contender(name="FastAPI alone", run=_driver(_layered()), role="baseline")
+    bare = Contender(name="FastAPI alone", run=_driver(layered()), role="baseline")
     return Group(
         row=row,
         title=title,
@@ -146,7 +146,7 @@ def _group(row: str, title: str, *contenders: Contender) -> Group:
 def _correlation_id() -> Contender:
     from asgi_correlation_id import CorrelationIdMiddleware
 
-    app = _layered(Middleware(CorrelationIdMiddleware))
+    app = layered(Middleware(CorrelationIdMiddleware))
     return Contender(name="asgi-correlation-id", run=_driver(app), role="peer")
 
 
@@ -159,13 +159,13 @@ def groups() -> list[Group]:
             "1.1",
             "request id",
             _correlation_id(),
-            _subject("RequestIDMiddleware", _layered(Middleware(RequestIDMiddleware)), 1.08),
+            _subject("RequestIDMiddleware", layered(Middleware(RequestIDMiddleware)), 1.08),
         ),
         _group(
             "1.4",
             "security headers",
             _subject(
-                "SecurityHeadersMiddleware", _layered(Middleware(SecurityHeadersMiddleware)), 1.05
+                "SecurityHeadersMiddleware", layered(Middleware(SecurityHeadersMiddleware)), 1.05
             ),
         ),
         _group(
@@ -173,7 +173,7 @@ def groups() -> list[Group]:
             "body limit",
             _subject(
                 "BodySizeLimitMiddleware",
-                _layered(Middleware(BodySizeLimitMiddleware, max_bytes=1_048_576)),
+                layered(Middleware(BodySizeLimitMiddleware, max_bytes=1_048_576)),
                 1.04,
             ),
         ),
@@ -182,7 +182,7 @@ def groups() -> list[Group]:
             "default stack: request id, timing, security headers, body limit, error boundary",
             _subject("create_app", logged, 1.15),
             _subject(
-                "timing alone", _layered(Middleware(RequestTimingMiddleware, access_log=False))
+                "timing alone", layered(Middleware(RequestTimingMiddleware, access_log=False))
             ),
             Contender(
                 name="create_app, access log into a NullHandler",
@@ -193,8 +193,8 @@ def groups() -> list[Group]:
             "1.8",
             "the same with metrics and a rate limit",
             _best_of_breed(),
-            _subject("create_app", _full_stack(), 1.20),
-            _subject("without Server-Timing", _full_stack(TIMING_HEADER="none")),
+            _subject("create_app", full_stack(), 1.20),
+            _subject("without Server-Timing", full_stack(TIMING_HEADER="none")),
         ),
     ]
 

@@ -1,0 +1,109 @@
+"""Requests per second under uvicorn, as wrk sees them with 32 connections (row 1.14).
+
+Needs ``wrk`` (in Debian's packages); without it there is nothing to measure. It shares the cores
+with the server, so read the ratio, and its quartiles.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+from tests.benchmarks.harness import Contender, Group
+
+_APPS = "tests.benchmarks.apps_server"
+
+
+class _Wrk:
+    """Servers, and a clock on which a request takes what wrk says that it took."""
+
+    def __init__(self) -> None:
+        self.spent = 0.0
+        self._servers: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
+
+    def __call__(self) -> float:
+        return self.spent
+
+    async def start(self, *names: str) -> None:
+        for name in names:
+            port = _free_port()
+            command = [sys.executable, "-m", "uvicorn", "--factory", f"{_APPS}:{name}"]
+            command += ["--port", str(port), "--log-level", "warning", "--no-access-log"]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            self._servers[name] = process, port
+        for _, port in self._servers.values():
+            _wait_for(port)
+
+    async def stop(self) -> None:
+        for process, _ in self._servers.values():
+            process.terminate()
+            process.wait(10)
+
+    def load(self, name: str) -> Callable[[int], None]:
+        def run(count: int) -> None:
+            url = f"http://127.0.0.1:{self._servers[name][1]}/items/7"
+            command = ["wrk", "-t1", "-c32", "-d1", url]
+            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            if "Non-2xx" in printed:
+                raise RuntimeError(f"{name} refused requests")
+            found = re.search(r"Requests/sec:\s*([\d.]+)", printed)
+            assert found, printed
+            self.spent += count / float(found[1])
+
+        return run
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"no server on port {port}")
+
+
+def groups() -> list[Group]:
+    """Row 1.14: 0.80 of bare throughput is 1.25 times its time."""
+    if shutil.which("wrk") is None:
+        print("1.14 needs wrk: apt-get install wrk")
+        return []
+    wrk = _Wrk()
+    names = {"bare": None, "full": 1.25, "full_with_access_log": None}
+
+    def setup() -> Awaitable[None]:
+        return wrk.start(*names)
+
+    return [
+        Group(
+            row="1.14",
+            title="seconds a request under uvicorn and wrk -c32, full stack (1.25 is 0.80 of req/s)",
+            clock=wrk,
+            rounds=7,
+            slice_seconds=0.0001,
+            setup=setup,
+            teardown=wrk.stop,
+            contenders=[
+                Contender(
+                    name=name.replace("_", " "),
+                    run=wrk.load(name),
+                    role="baseline" if name == "bare" else "subject",
+                    goal=goal,
+                )
+                for name, goal in names.items()
+            ],
+        )
+    ]
