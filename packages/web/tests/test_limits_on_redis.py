@@ -82,6 +82,19 @@ async def test_a_server_that_is_killed_and_started_again_under_load(own_redis, r
     assert "is back after" in told[1]
 
 
+async def test_connections_that_died_in_the_pool_fail_no_call(own_redis):
+    async with connected(own_redis) as connection:
+        store = redis.RedisIdempotencyStore(connection, timeout_seconds=5)
+
+        async def reserve(n):
+            return (await store.reserve(f"k{n}", "f", "o", 30))[0]
+
+        assert set(await asyncio.gather(*map(reserve, range(20)))) == {"acquired"}
+        own_redis.kill()
+        own_redis.start()
+        assert set(await asyncio.gather(*map(reserve, range(32)))) == {"acquired"}
+
+
 @pytest.mark.parametrize(("policy", "status"), [("open", 200), ("closed", 503)])
 async def test_a_server_that_freezes_costs_one_timeout_and_not_one_for_each_request(
     own_redis, policy, status

@@ -19,6 +19,7 @@ try:
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as RedisConnectionError
     from redis.exceptions import NoScriptError
 except ImportError as exc:  # pragma: no cover - the isolated environment of the wheel tests
     raise MissingExtraError("tijolo-web", "redis", "redis") from exc
@@ -105,7 +106,9 @@ if allowed == 0 then
   end
 elseif cost > 0 then
   redis.call('HSET', KEYS[1], unpack(write))
-  redis.call('PEXPIRE', KEYS[1], math.ceil((last - now) / 1000) + 1)
+  local life = math.ceil((last - now) / 1000) + 1
+  -- never shorter: the key may hold a longer window of other limits
+  if redis.call('PTTL', KEYS[1]) < life then redis.call('PEXPIRE', KEYS[1], life) end
 end
 answer[1] = allowed
 return answer
@@ -294,9 +297,11 @@ class RedisIdempotencyStore(_Scripts):
 
 
 def redis_client(url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Redis:
-    """Make a client as these stores want it: bounded in connections and time, no retries.
+    """Make a client as these stores want it: bounded in connections and time.
 
-    A retry would count a request twice whose answer was lost. Close it with ``aclose()``.
+    It tries once more after a connection that the server closed: after a restart all those that
+    wait in the pool are dead, and each would fail one call. It does not after a timeout, which
+    would count a request twice. Close it with ``aclose()``.
 
     Args:
         url: As ``redis.asyncio.from_url`` takes it.
@@ -308,7 +313,7 @@ def redis_client(url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) 
         timeout=timeout_seconds,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
     return Redis.from_pool(pool)
 
