@@ -314,7 +314,8 @@ class IdempotencyMiddleware:
     def _tick(self) -> None:
         self._ticking = None
         for run in self._running.values():
-            self.spawn(run.renew())
+            if not run.settled:
+                self.spawn(run.renew())
         if self._running:
             self._tick_from_now_on()
 

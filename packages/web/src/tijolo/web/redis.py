@@ -314,6 +314,7 @@ def redis_client(url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) 
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        retry_on_error=[RedisConnectionError],  # redis-py 5 asks here, too
     )
     return Redis.from_pool(pool)
 
