@@ -82,6 +82,42 @@ async def test_a_server_that_is_killed_and_started_again_under_load(own_redis, r
     assert "is back after" in told[1]
 
 
+async def test_after_a_failover_connections_leave_the_server_that_is_a_replica_now(own_redis):
+    """Behind one address, as of a managed Redis; who was the primary goes on as a replica."""
+    old, new = own_redis, type(own_redis)()
+    new.start()
+    address, pipes = [old.port], set()
+
+    async def forward(reader, writer):
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", address[0])
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            pipe = asyncio.create_task(copy(source, sink))
+            pipes.add(pipe)
+            pipe.add_done_callback(pipes.discard)
+
+    async def copy(source, sink):
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                sink.write(data)
+        sink.close()
+
+    try:
+        async with await asyncio.start_server(forward, "127.0.0.1", 0) as door:
+            port = door.sockets[0].getsockname()[1]
+            client = redis.redis_client(f"redis://127.0.0.1:{port}", timeout_seconds=5)
+            keys, limits = redis.RedisIdempotencyStore(client), redis.RedisRateLimitStore(client)
+            assert (await keys.reserve("k1", "f", "o", 30))[0] == "acquired"
+            async with connected(old) as admin:
+                await admin.replicaof("127.0.0.1", new.port)
+            address[0] = new.port
+            assert (await keys.reserve("k2", "f", "o", 30))[0] == "acquired"
+            assert (await limits.reserve("k", rate_limits("1/hour"))).allowed
+            await client.aclose()
+            await until(lambda: not pipes)
+    finally:
+        new.kill()
+
+
 async def test_connections_that_died_in_the_pool_fail_no_call(own_redis):
     async with connected(own_redis) as connection:
         store = redis.RedisIdempotencyStore(connection, timeout_seconds=5)

@@ -20,12 +20,13 @@ try:
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import ConnectionError as RedisConnectionError
-    from redis.exceptions import NoScriptError
+    from redis.exceptions import NoScriptError, ReadOnlyError
 except ImportError as exc:  # pragma: no cover - the isolated environment of the wheel tests
     raise MissingExtraError("tijolo-web", "redis", "redis") from exc
 
 DEFAULT_TIMEOUT_SECONDS = 0.5
 MAX_CONCURRENT_CALLS = 32
+_RECONNECT = (RedisConnectionError, ReadOnlyError)
 
 _SPEND = """
 local clock = redis.call('TIME')
@@ -299,9 +300,10 @@ class RedisIdempotencyStore(_Scripts):
 def redis_client(url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Redis:
     """Make a client as these stores want it: bounded in connections and time.
 
-    It tries once more after a connection that the server closed: after a restart all those that
-    wait in the pool are dead, and each would fail one call. It does not after a timeout, which
-    would count a request twice. Close it with ``aclose()``.
+    It connects and tries once more where the server closed the connection (after a restart all
+    those that wait in the pool are dead, and each would fail one call) or is a replica now (after
+    a failover all would stay with it for ever). It does not after a timeout, which would count a
+    request twice. Close it with ``aclose()``.
 
     Args:
         url: As ``redis.asyncio.from_url`` takes it.
@@ -313,8 +315,8 @@ def redis_client(url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) 
         timeout=timeout_seconds,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        retry_on_error=[RedisConnectionError],  # redis-py 5 asks here, too
+        retry=Retry(NoBackoff(), 1, supported_errors=_RECONNECT),
+        retry_on_error=list(_RECONNECT),  # redis-py 5 asks here, too
     )
     return Redis.from_pool(pool)
 
