@@ -17,8 +17,17 @@ from tijolo.web.client_ip import (
 from tijolo.web.content_disposition import build_content_disposition
 from tijolo.web.cookies import SameSite, clear_cookie, set_cookie
 from tijolo.web.cors import apply_cors
+from tijolo.web.csrf import (
+    CSRF_COOKIE_NAME,
+    CSRF_HEADER_NAME,
+    CSRFMiddleware,
+    CSRFSettings,
+    csrf_token,
+    make_csrf_token_dependency,
+)
+from tijolo.web.csrf_tokens import generate_csrf_token
 from tijolo.web.device import CurrentDevice, DeviceInfo, DeviceType, get_device_info
-from tijolo.web.envelope import EnvelopeMiddleware
+from tijolo.web.envelope import EnvelopeMiddleware, RequestMetrics
 from tijolo.web.error_boundary import ErrorBoundaryMiddleware, ResponseAbortedError
 from tijolo.web.handlers import (
     app_exception_handler,
@@ -28,6 +37,7 @@ from tijolo.web.handlers import (
     register_exception_handlers,
     validation_exception_handler,
 )
+from tijolo.web.http_cache import CachePolicy, ConditionalRoute
 from tijolo.web.idempotency import IdempotencyMiddleware, is_final_status
 from tijolo.web.idempotency_answer import CachedResponse
 from tijolo.web.idempotency_key import make_idempotency_key_dependency
@@ -54,6 +64,8 @@ from tijolo.web.rate_limit_store import MemoryRateLimitStore, RateLimitStore, Re
 from tijolo.web.rate_limiter import RateLimitDecision, RateLimiter
 from tijolo.web.rate_limits import LimitState, RateLimit, rate_limits
 from tijolo.web.request_id import RequestIDMiddleware
+from tijolo.web.responses import ResponseFactory, Responses, SuccessEnvelope
+from tijolo.web.route_cors import CORSPolicy, cors, no_cors
 from tijolo.web.security_headers import (
     DEFAULT_CONTENT_SECURITY_POLICY,
     DEFAULT_SECURITY_HEADERS,
@@ -62,11 +74,16 @@ from tijolo.web.security_headers import (
 )
 from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings
 from tijolo.web.static import DEFAULT_STATIC_SECURITY_HEADERS, HardenedStaticFiles
+from tijolo.web.timeouts import RequestTimeoutMiddleware
 from tijolo.web.timing import RequestTimingMiddleware
+from tijolo.web.tool_spec import make_tool_spec_router
 from tijolo.web.trusted_hosts import TrustedHostMiddleware
+from tijolo.web.webhooks import MemoryReplayStore, WebhookSignatureVerifier, WebhookVerifier
 
 __all__ = [
     "CODE_OF_STATUS",
+    "CSRF_COOKIE_NAME",
+    "CSRF_HEADER_NAME",
     "DEFAULT_CONTENT_SECURITY_POLICY",
     "DEFAULT_SECURITY_HEADERS",
     "DEFAULT_STATIC_SECURITY_HEADERS",
@@ -75,8 +92,13 @@ __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "AppLifecycle",
     "BodySizeLimitMiddleware",
+    "CORSPolicy",
     "CORSSettings",
+    "CSRFMiddleware",
+    "CSRFSettings",
+    "CachePolicy",
     "CachedResponse",
+    "ConditionalRoute",
     "CurrentDevice",
     "DeviceInfo",
     "DeviceType",
@@ -90,6 +112,7 @@ __all__ = [
     "LimitState",
     "MemoryIdempotencyStore",
     "MemoryRateLimitStore",
+    "MemoryReplayStore",
     "ProblemDocument",
     "ProblemError",
     "ProblemResponse",
@@ -101,24 +124,34 @@ __all__ = [
     "RateLimiter",
     "RequestBodyTooLargeException",
     "RequestIDMiddleware",
+    "RequestMetrics",
+    "RequestTimeoutMiddleware",
     "RequestTimingMiddleware",
     "Reservation",
     "ReservationState",
     "ResponseAbortedError",
+    "ResponseFactory",
+    "Responses",
     "SameSite",
     "SecurityHeadersMiddleware",
     "ServerSettings",
+    "SuccessEnvelope",
     "TrustedHostMiddleware",
     "TrustedProxyMiddleware",
     "WebSettings",
+    "WebhookSignatureVerifier",
+    "WebhookVerifier",
     "__version__",
     "app_exception_handler",
     "apply_cors",
     "build_content_disposition",
     "build_pagination_link_header",
     "clear_cookie",
+    "cors",
     "create_app",
+    "csrf_token",
     "describe_problems",
+    "generate_csrf_token",
     "get_client_ip",
     "get_client_ip_from_scope",
     "get_device_info",
@@ -127,10 +160,13 @@ __all__ = [
     "key_by_header",
     "key_by_user",
     "make_app_exception_handler",
+    "make_csrf_token_dependency",
     "make_http_exception_handler",
     "make_idempotency_key_dependency",
     "make_rate_limit_dependency",
+    "make_tool_spec_router",
     "make_unhandled_exception_handler",
+    "no_cors",
     "problem_response",
     "rate_limits",
     "register_exception_handlers",
