@@ -82,6 +82,25 @@ async def test_a_server_that_is_killed_and_started_again_under_load(own_redis, r
     assert "is back after" in told[1]
 
 
+async def test_hundreds_of_callers_at_once_are_no_outage(redis_connection):
+    client, prefix = redis_connection
+
+    class Slow:
+        """A client whose server needs 50 ms for each call."""
+
+        async def evalsha(self, digest, count, key, *arguments):
+            await asyncio.sleep(0.05)
+            return await client.evalsha(digest, count, key, *arguments)
+
+        async def eval(self, *arguments):
+            return await client.eval(*arguments)
+
+    store = redis.RedisRateLimitStore(Slow(), prefix=prefix, timeout_seconds=1)
+    limits = rate_limits("5/hour")
+    asked = (store.reserve("k", limits) for _ in range(800))
+    assert sum(found.allowed for found in await asyncio.gather(*asked)) == 5
+
+
 async def test_after_a_failover_connections_leave_the_server_that_is_a_replica_now(own_redis):
     """Behind one address, as of a managed Redis; who was the primary goes on as a replica."""
     old, new = own_redis, type(own_redis)()

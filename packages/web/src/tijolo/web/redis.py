@@ -21,6 +21,7 @@ try:
     from redis.backoff import NoBackoff
     from redis.exceptions import ConnectionError as RedisConnectionError
     from redis.exceptions import NoScriptError, ReadOnlyError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
 except ImportError as exc:  # pragma: no cover - the isolated environment of the wheel tests
     raise MissingExtraError("tijolo-web", "redis", "redis") from exc
 
@@ -201,10 +202,24 @@ class _Scripts:
         self.client, self.prefix, self._timeout = client, prefix, timeout_seconds
         # a pool raises where it has no connection left, which is no outage
         self._turns = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
+        self._silences = 0
 
     async def _run(self, script: _Script, key: str, *arguments: str | int | bytes) -> Any:
-        async with asyncio.timeout(self._timeout), self._turns:
-            return await script.run(self.client, self.prefix + key, *arguments)
+        """Run ``script`` when its turn comes.
+
+        Many callers at once are no outage either: who waits for a turn fails when the server did
+        not answer somebody before, or after ten times the timeout.
+        """
+        silences = self._silences
+        async with asyncio.timeout(10 * self._timeout), self._turns:
+            if self._silences != silences:
+                raise TimeoutError("Redis did not answer those who came before")
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await script.run(self.client, self.prefix + key, *arguments)
+            except (TimeoutError, RedisTimeoutError):
+                self._silences += 1
+                raise
 
 
 class RedisRateLimitStore(_Scripts):
@@ -213,7 +228,8 @@ class RedisRateLimitStore(_Scripts):
     Args:
         client: Of ``redis.asyncio``; not closed by this store.
         prefix: In front of every key.
-        timeout_seconds: Longest time that one call may take, connecting included.
+        timeout_seconds: Longest time that one call may take, connecting included; where more
+            callers come than there are turns, as much as ten times that with the wait for one.
     """
 
     def __init__(
@@ -256,7 +272,8 @@ class RedisIdempotencyStore(_Scripts):
     Args:
         client: Of ``redis.asyncio``, without ``decode_responses``; not closed by this store.
         prefix: In front of every key.
-        timeout_seconds: Longest time that one call may take, connecting included.
+        timeout_seconds: Longest time that one call may take, connecting included; where more
+            callers come than there are turns, as much as ten times that with the wait for one.
 
     Raises:
         ValueError: for a client that decodes what it reads: answers are bytes.
