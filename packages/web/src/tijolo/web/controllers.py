@@ -106,7 +106,9 @@ def before_request(method: Method) -> Method:
     """Run ``method(self, request)`` before each endpoint, once its input is valid.
 
     A response that it returns is the answer, and the endpoint does not run; so does what it
-    raises. Hooks run in the order of their definition, a base class's first.
+    raises. Around an endpoint that streams it runs when the answer has begun, so that its error
+    can only cut the answer off: whom not to let in is for ``dependencies``. Hooks run in the order
+    of their definition, a base class's first.
     """
     _check_is_function(method, "a hook")
     setattr(method, _BEFORE, True)

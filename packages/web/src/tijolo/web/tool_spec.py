@@ -193,7 +193,9 @@ def _self_contained(schema: dict[str, Any], document: Mapping[str, Any]) -> dict
         if "$ref" in made:
             made["$ref"] = moved(made["$ref"])
         choice = made.get("discriminator")
-        if isinstance(choice, dict) and "mapping" in choice:  # by which of its members alternatives are told apart
+        if (
+            isinstance(choice, dict) and "mapping" in choice
+        ):  # by which of its members alternatives are told apart
             mapping = _member(cast("dict[str, Any]", choice), "mapping")
             choice["mapping"] = {value: moved(to) for value, to in mapping.items()}
         return made
