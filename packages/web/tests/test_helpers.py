@@ -399,6 +399,7 @@ PUBLIC = [
     "RateLimiter",
     "RequestBodyTooLargeException",
     "RequestIDMiddleware",
+    "RequestMetrics",
     "RequestTimeoutMiddleware",
     "RequestTimingMiddleware",
     "Reservation",

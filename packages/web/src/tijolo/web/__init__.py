@@ -27,7 +27,7 @@ from tijolo.web.csrf import (
 )
 from tijolo.web.csrf_tokens import generate_csrf_token
 from tijolo.web.device import CurrentDevice, DeviceInfo, DeviceType, get_device_info
-from tijolo.web.envelope import EnvelopeMiddleware
+from tijolo.web.envelope import EnvelopeMiddleware, RequestMetrics
 from tijolo.web.error_boundary import ErrorBoundaryMiddleware, ResponseAbortedError
 from tijolo.web.handlers import (
     app_exception_handler,
@@ -124,6 +124,7 @@ __all__ = [
     "RateLimiter",
     "RequestBodyTooLargeException",
     "RequestIDMiddleware",
+    "RequestMetrics",
     "RequestTimeoutMiddleware",
     "RequestTimingMiddleware",
     "Reservation",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from tijolo.core import BaseAppSettings, Environment
 from tijolo.observability import HealthConfig, make_health_router
 from tijolo.web._limits import Limits
+from tijolo.web._metrics import Measured
 from tijolo.web._outer import add_inner_middleware, add_outer_middleware
 from tijolo.web.body_limit import BodySizeLimitMiddleware
 from tijolo.web.client_ip import TrustedProxyMiddleware
@@ -31,6 +32,9 @@ from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings, secti
 from tijolo.web.timeouts import RequestTimeoutMiddleware
 from tijolo.web.trusted_hosts import TrustedHostMiddleware
 
+if TYPE_CHECKING:
+    from tijolo.observability.prometheus import Metrics
+
 OPENAPI_PATH, DOCS_PATH, REDOC_PATH = "/openapi.json", "/docs", "/redoc"
 _DOCS_PATHS = (DOCS_PATH, f"{DOCS_PATH}/oauth2-redirect", REDOC_PATH)
 _OURS = {"lifespan", "openapi_url", "docs_url", "redoc_url", "title", "version", "debug"}
@@ -46,13 +50,15 @@ def create_app(
     lifecycle: AppLifecycle | None = None,
     rate_limiter: RateLimiter | None = None,
     idempotency_store: IdempotencyStore | None = None,
+    metrics: Metrics | None = None,
     **fastapi_options: Any,
 ) -> FastAPI:
     """Build the application: routes, health, problem documents, middleware, lifespan.
 
     The settings' mixins decide: ``WebSettings`` for everything here, ``CORSSettings`` for
     cross-origin requests, ``RateLimitSettings`` and ``IdempotencySettings`` for what they say,
-    ``ServerSettings`` for tracebacks in development. A mixin that is not there means its defaults.
+    ``MetricsSettings`` (tijolo-observability's) for Prometheus, ``ServerSettings`` for tracebacks
+    in development. A mixin that is not there means its defaults.
     From the outside in, a request passes
 
     1. trusted proxies, 2. request id, 3. timing and access log, 4. security headers, 5. CORS,
@@ -71,6 +77,9 @@ def create_app(
         rate_limiter: A limiter that ``RateLimitSettings`` cannot describe.
         idempotency_store: A store that ``IdempotencySettings`` cannot name; switches idempotency
             keys on.
+        metrics: The service's own metrics, published beside those of its requests; without
+            them, new ones. Either way they are ``app.state.metrics``. They need
+            ``MetricsSettings`` of tijolo-observability among the mixins.
         fastapi_options: Passed on to ``FastAPI``.
 
     Raises:
@@ -109,7 +118,8 @@ def create_app(
     if isinstance(settings, CSRFSettings):
         app.add_middleware(CSRFMiddleware, **csrf_options(settings))
     _catch_everything(app, limits.limiter)
-    add_outer_middleware(app, *_layers(app, settings, web))
+    measured = Measured(app, settings, metrics)
+    add_outer_middleware(app, *_layers(app, settings, web, measured))
     if lifespan.lifecycle.configure is not None:
         lifespan.lifecycle.configure(app)
     return app
@@ -157,7 +167,9 @@ def _health_router(
     )
 
 
-def _layers(app: FastAPI, settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
+def _layers(
+    app: FastAPI, settings: BaseAppSettings, web: WebSettings, measured: Measured
+) -> list[Middleware]:
     """The layers outside the error boundary, outermost first; one that has no work is left out."""
     layers: list[Middleware | None] = [
         Middleware(
@@ -175,7 +187,10 @@ def _layers(app: FastAPI, settings: BaseAppSettings, web: WebSettings) -> list[M
             docs_paths=_DOCS_PATHS,
             timing_header=web.TIMING_HEADER,
             access_log=web.ACCESS_LOG_ENABLED,
+            metrics=measured.http,
+            unmeasured_paths=measured.unmeasured_paths,
         ),
+        *measured.layers,
         cors_layer(app, settings if isinstance(settings, CORSSettings) else None),
         Middleware(TrustedHostMiddleware, allowed_hosts=web.TRUSTED_HOSTS)
         if "*" not in web.TRUSTED_HOSTS

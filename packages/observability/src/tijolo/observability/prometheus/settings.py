@@ -41,18 +41,29 @@ class MetricsSettings(BaseSettings):
             raise ValueError(f"unknown group {unknown[0]!r}; use all, or of {known}")
         return value
 
+    @property
+    def metrics_groups(self) -> frozenset[str]:
+        """`METRICS_GROUPS` as `HTTPMetrics` takes them."""
+        return _groups(self.METRICS_GROUPS)
+
 
 def install_metrics(
-    app: FastAPI, settings: MetricsSettings, *, metrics: Metrics | None = None
+    app: FastAPI,
+    settings: MetricsSettings,
+    *,
+    metrics: Metrics | None = None,
+    measure: bool = True,
 ) -> Metrics:
     """Put `PrometheusMiddleware` and the scrape endpoints on `app`, as the settings say.
 
-    Call it before the application starts; with `tijolo.web`, in `AppLifecycle(configure=...)`.
+    Call it before the application starts. `tijolo.web.create_app` does, for settings with
+    this mixin.
     With `METRICS_ENABLED` false it only makes the `Metrics`, so that the service's own code can
     count in any case.
 
     Args:
         metrics: default, a new one limited by `METRICS_MAX_SERIES`.
+        measure: False where another layer tells an `HTTPMetrics` of the requests.
 
     Raises:
         ValueError: metrics are enabled, and neither `METRICS_TOKEN` nor `METRICS_NETWORKS` says
@@ -64,12 +75,13 @@ def install_metrics(
         return metrics
     access = OpsAccess(token=settings.METRICS_TOKEN, networks=settings.METRICS_NETWORKS)
     path = settings.METRICS_PATH
-    app.add_middleware(
-        PrometheusMiddleware,
-        metrics=metrics,
-        groups=_groups(settings.METRICS_GROUPS),
-        exclude_paths=[path],
-    )
+    if measure:
+        app.add_middleware(
+            PrometheusMiddleware,
+            metrics=metrics,
+            groups=settings.metrics_groups,
+            exclude_paths=[path],
+        )
     app.include_router(
         make_metrics_router(metrics, access=access, path=path, compress=settings.METRICS_GZIP)
     )
