@@ -29,6 +29,7 @@ from typing import (
 )
 from urllib.parse import ParseResult, quote, urlparse
 
+import httpx
 from pydantic import SecretStr, TypeAdapter
 
 from tijolo.core import BaseStrEnum
@@ -55,7 +56,6 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 if TYPE_CHECKING:
-    import httpx
     from typing_extensions import TypeVar as TypeVarWithDefault
 
     AnswerT = TypeVarWithDefault("AnswerT", default=httpx.Response)
@@ -203,6 +203,8 @@ class EndpointsDeclaration(ApiHTTP):
         self.base_url = (base_url or (client.base_url if client else "")).rstrip("/")
         if not self.base_url:
             raise ValueError(f"{type(self).__name__} needs a base_url")
+        if httpx.URL(self.base_url).userinfo:
+            raise ValueError("base_url holds credentials, which the page shows; give them as auth=")
         self.credentials = Credentials(credentials)
         self._owns_client = client is None
         self.client = client or HTTPClient(base_url=self.base_url, auth=auth, **client_options)
