@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 
@@ -248,6 +249,63 @@ async def test_a_close_that_is_cancelled_in_the_middle_is_finished() -> None:
             await call
         await asyncio.sleep(0.02)
     assert body.closed == 1
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_connections_that_cancelled_calls_lost_do_not_silence_the_client(
+    server, guarded, caplog
+) -> None:
+    """A storm of cancellations costs httpcore connections; they are replaced."""
+
+    @server.on("/")
+    async def close(_r, _in, out) -> None:
+        await asyncio.sleep(0.001)
+        await out.send(200, b"x", Connection="close")
+
+    guard = AddressGuard(schemes=("http",), ports=None, allow_networks=["127.0.0.0/8"])
+    options = {"guard": guard} if guarded else {}
+    async with HTTPClient(
+        base_url=server.url,
+        limits=PoolLimits(max_connections=3),
+        circuit_policy=CircuitPolicy(failure_threshold=100_000),
+        timeouts=Timeouts(pool=0.1),
+        retry_policy=RetryPolicy(2, 0.001, 0.001),
+        **options,
+    ) as client:
+        chance = random.Random(7)
+        for _ in range(60):
+            calls = [asyncio.create_task(client.get("/")) for _ in range(20)]
+            for call in calls:
+                asyncio.get_running_loop().call_later(chance.random() * 0.02, call.cancel)
+            await asyncio.gather(*calls, return_exceptions=True)
+            if "lost" in caplog.text:
+                break
+        answers = await asyncio.gather(*[client.get("/") for _ in range(3)])
+        assert [answer.status_code for answer in answers] == [200] * 3
+
+
+async def test_a_pool_that_is_merely_full_is_not_replaced(server, caplog) -> None:
+    leave = asyncio.Event()
+
+    @server.on("/")
+    async def hang(_r, _in, out) -> None:
+        await leave.wait()
+        await out.send(200)
+
+    async with HTTPClient(
+        base_url=server.url,
+        limits=PoolLimits(max_connections=2),
+        timeouts=Timeouts(pool=0.05),
+        retry_policy=ONCE,
+    ) as client:
+        held = [asyncio.create_task(client.get("/")) for _ in range(2)]
+        await server.arrived(2)
+        late = [client.get("/") for _ in range(20)]
+        for error in await asyncio.gather(*late, return_exceptions=True):
+            assert isinstance(error, httpx.PoolTimeout)
+        leave.set()
+        assert [answer.status_code for answer in await asyncio.gather(*held)] == [200, 200]
+    assert "lost" not in caplog.text
 
 
 def test_a_bulkhead_outlives_an_event_loop() -> None:

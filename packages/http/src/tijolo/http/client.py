@@ -19,6 +19,7 @@ from tijolo.http._bodies import ACCEPT_ENCODING
 from tijolo.http._call import Call, RequestOptions
 from tijolo.http._engine import Engine
 from tijolo.http._origins import Origin, OriginTable, origin_of
+from tijolo.http._renewed_pool import RenewedPool
 from tijolo.http._version import __version__
 from tijolo.http.auth import Auth
 from tijolo.http.circuit import Circuit, CircuitPolicy, CircuitSnapshot, CircuitState
@@ -321,11 +322,13 @@ class HTTPClient:
         if self._given is not None:
             return self._given()
         # reading certificate authorities takes tens of milliseconds
+        context = await asyncio.to_thread(httpx.create_ssl_context, verify=self._verify)
+        return RenewedPool(lambda: self._make_pool(context), self._limits.max_connections)
+
+    def _make_pool(self, context: ssl.SSLContext) -> httpx.AsyncBaseTransport:
         if self._guard is not None:
-            return await asyncio.to_thread(
-                self._guard.transport, verify_tls=self._verify, limits=self._limits
-            )
-        return await asyncio.to_thread(open_transport, self._verify, self._limits, self._proxy)
+            return self._guard.transport(verify_tls=context, limits=self._limits)
+        return open_transport(context, self._limits, self._proxy)
 
     def _make_origin(self, name: str) -> Origin:
         places = self._limits.max_calls_per_origin
