@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
+from pydantic import BaseModel, ConfigDict
 
 from tijolo.http import (
     AddressNotAllowedError,
@@ -26,7 +27,13 @@ from tijolo.http import (
 )
 from tijolo.http import stability as sp
 from tijolo.http.guard import AddressGuard
-from tijolo.http.integration import ApiHTTP, EndpointsDeclaration, HTTPMethod, IntegrationHTTP
+from tijolo.http.integration import (
+    ApiHTTP,
+    EndpointsDeclaration,
+    HTTPMethod,
+    IntegrationHTTP,
+    IntegrationRegistry,
+)
 
 ONCE = RetryPolicy(1)
 HOME = "http://api.example.com"
@@ -164,6 +171,50 @@ async def test_a_content_length_of_another_alphabet_is_no_crash() -> None:
     transport = httpx.MockTransport(handler)
     async with HTTPClient(base_url=HOME, transport=transport, retry_policy=ONCE) as client:
         assert (await client.get("/")).content == b"ok"
+
+
+class Odd:
+    """What pydantic knows nothing about."""
+
+
+class Strange(EndpointsDeclaration):
+    integration = IntegrationHTTP("Strange")
+
+    class Schema:
+        class Thing(BaseModel):
+            model_config = ConfigDict(arbitrary_types_allowed=True)
+            odd: Odd
+
+    class SchemaError:
+        class http404(BaseModel):  # noqa: N801
+            model_config = ConfigDict(arbitrary_types_allowed=True)
+            odd: Odd
+
+    @integration.endpoint(HTTPMethod.get, "/thing")
+    async def thing(api: ApiHTTP) -> Schema.Thing:
+        return await api.call()
+
+
+def test_a_model_without_a_json_schema_does_not_cost_the_page() -> None:
+    registry = IntegrationRegistry([Strange(HOME), numbers(b"[]")])
+    described = registry.docs()[0]["endpoints"][0]
+    assert described["response"] == {"description": "This model has no JSON schema."}
+    assert described["errors"]["404"] == described["response"]
+
+
+async def test_an_integration_that_does_not_close_does_not_keep_the_others_open() -> None:
+    class Stuck(Numbers):
+        async def disconnect(self) -> None:
+            raise OSError("stuck")
+
+    first, last = Numbers(HOME), Numbers(HOME)
+    registry = IntegrationRegistry([first, Stuck(HOME), last])
+    await registry.connect()
+    with pytest.raises(OSError, match="stuck"):
+        await registry.disconnect()
+    for integration in (first, last):
+        with pytest.raises(RuntimeError, match="closed"):
+            await integration.client.get("/")
 
 
 # --- places and connections ----------------------------------------------------------------------

@@ -30,7 +30,7 @@ from typing import (
 from urllib.parse import ParseResult, quote, urlparse
 
 import httpx
-from pydantic import SecretStr, TypeAdapter
+from pydantic import PydanticUserError, SecretStr, TypeAdapter
 
 from tijolo.core import BaseStrEnum
 from tijolo.http import _intercept
@@ -439,7 +439,7 @@ class Endpoint(Generic[P, R]):
                 }
                 for parameter in self.signature().parameters.values()
             ],
-            "response": answers.success.json_schema(),
+            "response": _json_schema(answers.success),
             "errors": {str(k): _schema(model) for k, model in answers.errors.items()},
             "patterns": [pattern.describe() for pattern in self.patterns],
         }
@@ -483,9 +483,15 @@ class IntegrationRegistry:
                 raise
 
     async def disconnect(self) -> None:
-        """Close every integration, in reverse."""
+        """Close every integration, in reverse; what one of them raises is raised at the end."""
+        failed: Exception | None = None
         for integration in reversed(self._integrations):
-            await integration.disconnect()
+            try:
+                await integration.disconnect()
+            except Exception as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     async def health_check(self) -> bool:
         """Whether all of them are well."""
@@ -509,7 +515,14 @@ def _status_models(owner: type) -> dict[int | str, Any]:
 
 
 def _schema(model: Any) -> dict[str, Any]:
-    return TypeAdapter(model).json_schema()
+    return _json_schema(TypeAdapter(model))
+
+
+def _json_schema(adapter: TypeAdapter[Any]) -> dict[str, Any]:
+    try:
+        return adapter.json_schema()
+    except PydanticUserError:  # one model that has none does not cost the whole page
+        return {"description": "This model has no JSON schema."}
 
 
 def _type_name(annotation: Any) -> str:
