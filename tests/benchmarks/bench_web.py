@@ -88,7 +88,10 @@ def _full_stack(**settings: Any) -> FastAPI:
         RATE_LIMITS=["1000000/second"],
         **settings,
     )
-    return _with_route(create_app(chosen))
+    app = _with_route(create_app(chosen))
+    # create_app puts a service's own routes before /metrics: the router tries them in this order
+    app.router.routes.insert(0, app.router.routes.pop())
+    return app
 
 
 def _best_of_breed() -> Contender:
