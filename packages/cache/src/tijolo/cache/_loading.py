@@ -158,8 +158,20 @@ class Loader:
             if not is_failure(exc):
                 await self.store.invalidate([call.key], [])
                 raise
+            if not await self._is_still_there(call, old):
+                raise
             self.reports.failure(call.name, exc)
             return self._stale(call, old)
+
+    async def _is_still_there(self, call: Call[T], old: Loaded[T]) -> bool:
+        """Whether nothing was invalidated while the computation that failed was running."""
+        try:
+            snapshot = await self.store.read(call.key, call.tags)
+        except BackendUnavailableError as exc:
+            self.reports.error(call.name, str(exc))
+            return not self.store.owes
+        found = self._open(snapshot, call)
+        return found is not None and found.stored_at >= old.stored_at
 
     async def _refresh_quietly(self, call: Call[T], old: Loaded[T]) -> None:
         try:
@@ -181,6 +193,8 @@ class Loader:
                 await self.store.invalidate([call.key], [])
             if old is None or late >= call.policy.stale_if_error or not is_failure(exc):
                 raise
+            if not await self._is_still_there(call, old):
+                raise
             self.reports.failure(call.name, exc)
             return self._stale(call, old)
         self.reports.works_again(call.name)
@@ -199,7 +213,7 @@ class Loader:
                 return await self._lead(call, old, patient=True)
             outcome = await flight.wait()
             if isinstance(outcome, Crashed):
-                raise outcome.error
+                raise outcome.error.with_traceback(outcome.trace)
             if isinstance(outcome, Landed):
                 self.stats.shared += 1
                 self.reports.emit("shared", call.name)
@@ -216,7 +230,7 @@ class Loader:
         try:
             loaded, outcome = await self._fill(call, old, flight, patient)
         except Exception as exc:
-            outcome = Crashed(exc)
+            outcome = Crashed(exc, exc.__traceback__)
             raise
         finally:
             self.flights.finish(call.key, flight, outcome)
@@ -240,7 +254,12 @@ class Loader:
             return self._stale(call, old), Ended.ABANDONED
         value, seconds = await self._under_lease(call, lease)
         loaded = Loaded(value, "miss", self._clock(), self._clock())
-        return await self._keep(call, loaded, lease, flight, down, seconds)
+        try:
+            return await self._keep(call, loaded, lease, flight, down, seconds)
+        except BaseException:  # a condition= that raises, a caller who leaves
+            if lease is not None:
+                self._spawn(self.store.release(call.key, lease.token))
+            raise
 
     def _landed(self, call: Call[T], loaded: Loaded[T]) -> Outcome:
         try:
