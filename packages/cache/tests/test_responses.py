@@ -814,3 +814,59 @@ async def test_cached_itself_works_on_an_endpoint_and_on_a_dependency(service):
         assert answer.status_code == 200, answer.text
         assert answer.json()["balance"] == "5.40"
     assert service.runs == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("Cache-Control", "no-store"), ("Cache-Control", "private"), ("Vary", "X-Tenant")],
+)
+async def test_what_a_dependency_says_against_keeping_counts(service, name, value):
+    def says(response: Response) -> None:
+        response.headers[name] = value
+
+    @service.keep(route={"dependencies": [Depends(says)]})
+    async def item(request: Request) -> str:
+        service.run()
+        return request.headers["x-tenant"]
+
+    for tenant in ("a", "b"):
+        answer = await service.get(x_tenant=tenant)
+        assert answer.json() == tenant
+        assert value.lower() in answer.headers[name].lower()
+        assert answer.headers["cache-control"] in ("no-store", "private", "private, no-cache")
+    assert service.runs == 2
+
+
+async def test_a_dependency_that_says_no_store_this_time_is_not_given_what_is_kept(service):
+    def says(request: Request, response: Response) -> None:
+        if "x-preview" in request.headers:
+            response.headers["Cache-Control"] = "no-store"
+
+    @service.keep(route={"dependencies": [Depends(says)]})
+    async def item() -> int:
+        return service.run()
+
+    assert [(await service.get()).json() for _ in range(2)] == [1, 1]
+    preview = await service.get(x_preview="1")
+    assert (preview.json(), preview.headers["cache-control"]) == (2, "no-store")
+    assert (await service.get()).json() == 1
+
+
+async def test_a_method_of_an_object_can_be_an_endpoint(service):
+    class Pages:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __cache_key__(self) -> str:
+            return self.name
+
+        @cached_response(service.cache)
+        async def page(self, number: int = 1) -> str:
+            service.run()
+            return f"{self.name} {number}"
+
+    for name in ("a", "b"):
+        service.app.get(f"/{name}")(Pages(name).page)
+    answers = [(await service.get(path)).json() for path in ("/a", "/b", "/a", "/a?number=2")]
+    assert answers == ["a 1", "b 1", "a 1", "a 2"]
+    assert service.runs == 3

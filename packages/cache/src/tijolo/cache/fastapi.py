@@ -160,8 +160,10 @@ def cached_response(
         )
 
         @functools.wraps(endpoint)
-        async def answer(**given: Any) -> Any:
-            return await kept.answer(given)
+        async def answer(*owner: Any, **given: Any) -> Any:
+            # a method's object comes by position
+            by_position = zip(kept.signature.parameters, owner, strict=False)
+            return await kept.answer({**dict(by_position), **given})
 
         wrapper: Any = answer
         wrapper.__signature__ = kept.signature
@@ -242,7 +244,11 @@ class _Endpoint:
             return await self._run(**own)
         before = decoded(injected.headers.raw)
         compute = functools.partial(self._compute, request, injected, own)
-        key = await self._key(request, own)
+        # what a dependency says of this request counts, hit or not
+        said = [pair for pair in before if pair[0] in ("cache-control", "vary")]
+        key = None
+        if why_not_kept(200, said, self._declared) is None:
+            key = await self._key(request, own)
         if key is None:
             self._cache.stats.bypassed += 1
             self._cache.loader.reports.emit("bypass", route_template(request.scope))
