@@ -26,7 +26,7 @@ from tijolo.cache._http import (
     strong_etag,
 )
 from tijolo.cache.fastapi import cached_response
-from tijolo.core import NotFoundException
+from tijolo.core import NotFoundException, user_id_ctx
 
 
 class Account(BaseModel):
@@ -870,3 +870,34 @@ async def test_a_method_of_an_object_can_be_an_endpoint(service):
     answers = [(await service.get(path)).json() for path in ("/a", "/b", "/a", "/a?number=2")]
     assert answers == ["a 1", "b 1", "a 1", "a 2"]
     assert service.runs == 3
+
+
+async def test_a_user_whom_the_context_names_is_answered_alone(service):
+    async def who(x_badge: Annotated[str, Header()]) -> None:
+        user_id_ctx.set(x_badge)
+
+    @service.keep(route={"dependencies": [Depends(who)]})
+    async def me() -> str:
+        return str(user_id_ctx.get())
+
+    answers = [await service.get(x_badge=badge) for badge in ("a", "b")]
+    assert [answer.json() for answer in answers] == ["a", "b"]
+    assert answers[0].headers["cache-control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("name", ["user", "user_id", "principal"])
+async def test_a_user_whom_a_middleware_left_in_the_state_is_answered_alone(service, name):
+    @service.keep()
+    async def me(request: Request) -> str:
+        return f"{getattr(request.state, name)} {service.run()}"
+
+    async def ask(who: str | None) -> str:
+        async def app(scope, receive, send):
+            await service.app({**scope, "state": {name: who}}, receive, send)
+
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+            return (await client.get("/")).json()
+
+    answers = [await ask(who) for who in ("a", "b", None, None)]
+    assert answers == ["a 1", "b 2", "None 3", "None 3"]

@@ -134,11 +134,20 @@ def decoded(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 
 
 def presents_credentials(scope: Mapping[str, Any], names: frozenset[bytes]) -> bool:
-    """Whether a request says who sends it: by a header, a certificate or Starlette's ``user``."""
+    """Whether a request says who sends it: a header, a certificate, or what a middleware found.
+
+    That is Starlette's ``user``, or ``user``, ``user_id`` or ``principal`` in ``request.state``.
+    """
     extensions: Mapping[str, Any] = scope.get("extensions") or {}
     tls: Mapping[str, Any] = extensions.get("tls") or {}
+    state: Mapping[str, Any] = scope.get("state") or {}
     return (
         any(name.lower() in names for name, _ in scope.get("headers", ()))
         or bool(tls.get("client_cert_chain"))
         or bool(getattr(scope.get("user"), "is_authenticated", False))
+        or any(_is_somebody(state.get(name)) for name in ("user", "user_id", "principal"))
     )
+
+
+def _is_somebody(who: object) -> bool:
+    return who is not None and bool(getattr(who, "is_authenticated", True))

@@ -31,7 +31,7 @@ from tijolo.cache.cache import Cache
 from tijolo.cache.decorator import HasCache, TagMaker, TagNames, make_policy, name_of, runner
 from tijolo.cache.errors import UnkeyableArgumentError
 from tijolo.cache.keys import Arguments, canonical
-from tijolo.core import MissingExtraError, route_template
+from tijolo.core import MissingExtraError, route_template, user_id_ctx
 
 try:
     from fastapi.datastructures import DefaultPlaceholder
@@ -291,7 +291,9 @@ class _Endpoint:
         """The key; None for a request that is computed for its sender alone."""
         scope = request.scope
         known = self._public or self._principal is not None
-        if not known and presents_credentials(scope, self._credentials):
+        if not known and (
+            user_id_ctx.get() is not None or presents_credentials(scope, self._credentials)
+        ):
             return None
         query = sorted_query(scope.get("query_string", b""), self._query, self._max_query_bytes)
         if query is None:
