@@ -901,3 +901,20 @@ async def test_a_user_whom_a_middleware_left_in_the_state_is_answered_alone(serv
 
     answers = [await ask(who) for who in ("a", "b", None, None)]
     assert answers == ["a 1", "b 2", "None 3", "None 3"]
+
+
+@pytest.mark.parametrize(
+    ("expires", "runs"),
+    [
+        ("0", 2), ("-1", 2), ("", 2), ("Thu, 01 Jan 1970 00:00:00 GMT", 2),
+        ("Thu, 01 Jan 99999 00:00:00 GMT", 2), ("Fri, 01 Jan 2100 00:00:00 GMT", 1),
+    ],
+)  # fmt: skip
+async def test_an_answer_that_has_expired_is_not_kept(service, expires, runs):
+    @service.keep()
+    async def item(response: Response) -> int:
+        response.headers["Expires"] = expires
+        return service.run()
+
+    await service.get()
+    assert (await service.get()).json() == runs

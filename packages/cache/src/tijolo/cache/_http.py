@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -72,6 +74,17 @@ def max_age(header: str | None) -> int | None:
             value = given[name] or ""
             return int(value[:10]) if re.fullmatch(r"[0-9]+", value) else 0
     return None
+
+
+def expires_in(header: str | None, now: float) -> float | None:
+    """Seconds until ``Expires``; what is no date, such as ``0``, is over (section 5.3)."""
+    if header is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return 0.0
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now
 
 
 def strong_etag(body: bytes, content_type: str) -> str:

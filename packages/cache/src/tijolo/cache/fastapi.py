@@ -21,6 +21,7 @@ from tijolo.cache._http import (
     StoredResponse,
     decoded,
     directives,
+    expires_in,
     max_age,
     presents_credentials,
     sorted_query,
@@ -280,7 +281,10 @@ class _Endpoint:
         )
 
     def _ttl_of(self, answer: Answer) -> float | None:
-        allowed = max_age(answer.stored.header("cache-control"))
+        stored = answer.stored
+        allowed: float | None = max_age(stored.header("cache-control"))
+        if allowed is None:
+            allowed = expires_in(stored.header("expires"), self._cache.loader.now())
         ttl: float = self._policy.ttl
         ttl = ttl if allowed is None else min(ttl, allowed)
         return ttl if ttl > 0 else None
