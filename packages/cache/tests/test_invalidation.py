@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from tijolo.cache import Cache, MemoryBackend, cached
+from tijolo.cache.backends import Snapshot
+from tijolo.cache.testing import FaultyBackend
 
 
 def reader(cache, source, **options):
@@ -194,3 +196,39 @@ async def test_a_disabled_cache_refreshes_nothing_and_invalidates_for_the_others
     assert await computed.refresh("a") == 2
     assert len(backend) == 0
     assert await read("a") == 2
+
+
+async def test_who_joins_after_another_process_invalidated_does_not_get_what_was_before(namespace):
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    class Slow(FaultyBackend):
+        slow = True
+
+        async def read(self, *arguments):
+            if self.slow:  # not there yet: the other process stores in a moment
+                await others_read("a")
+            return await super().read(*arguments) if not self.slow else Snapshot(None, [None])
+
+        async def acquire(self, *arguments):
+            snapshot = await super().acquire(*arguments)
+            if self.slow:
+                self.slow = False
+                asked.set()
+                await answered.wait()  # the answer is on its way
+            return snapshot
+
+    backend, source = Slow(), {"a": 1}
+    here = Cache(backend, namespace=namespace, timeout_seconds=30)
+    others = Cache(backend.inner, namespace=namespace)
+    read, others_read = reader(here, source), reader(others, source)
+    leader = asyncio.create_task(read("a"))
+    await asked.wait()
+    source["a"] = 2
+    assert await others_read.invalidate("a") is True
+    follower = asyncio.create_task(read("a"))
+    while here.loader.flights.get(read.key_for("a")).waiting < 1:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    answered.set()
+    assert await follower == 2
+    assert await leader == 1  # it asked before
+    await here.disconnect()

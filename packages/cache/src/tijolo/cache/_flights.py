@@ -15,6 +15,7 @@ class Ended(enum.Enum):
 
     ABANDONED = "its leader was cancelled: another may lead"
     OUTDATED = "something was invalidated meanwhile: ask again"
+    FOUND = "there is an entry, which may have gone since it was read: read it again"
     PRIVATE = "the result is its leader's alone: compute your own"
 
 

@@ -221,7 +221,12 @@ class Loader:
                 return Loaded(value, "miss", outcome.stored_at, outcome.fresh_until)
             if outcome is Ended.PRIVATE:
                 break
-            asked_again += outcome is Ended.OUTDATED
+            if outcome is Ended.FOUND:
+                # not the leader's: who joined after an invalidation must not get what was before
+                found = await self.load_only(call)
+                if found is not None:
+                    return found
+            asked_again += outcome is not Ended.ABANDONED
         return await self._alone(call)
 
     async def _lead(self, call: Call[T], old: Loaded[T] | None, *, patient: bool) -> Loaded[T]:
@@ -249,7 +254,7 @@ class Loader:
         if isinstance(lease, Loaded):  # another process was faster
             self.stats.hits += 1
             self.reports.emit("hit", call.name)
-            return lease, self._landed(call, lease) if flight.waiting else Ended.OUTDATED
+            return lease, Ended.FOUND
         if lease is None and old is not None and not patient:
             return self._stale(call, old), Ended.ABANDONED
         value, seconds = await self._under_lease(call, lease)
@@ -260,13 +265,6 @@ class Loader:
             if lease is not None:
                 self._spawn(self.store.release(call.key, lease.token))
             raise
-
-    def _landed(self, call: Call[T], loaded: Loaded[T]) -> Outcome:
-        try:
-            data = call.codec.encode(loaded.value)
-        except UnfaithfulValueError:
-            return Ended.PRIVATE
-        return Landed(data, loaded.stored_at, loaded.fresh_until)
 
     async def _keep(
         self,
