@@ -634,6 +634,18 @@ def test_an_unknown_state_is_refused_whatever_the_value(state: str) -> None:
         br.is_valid_ie(None, state)
 
 
+@pytest.mark.parametrize("state", STATES)
+def test_the_p_of_a_farmer_is_sao_paulos_alone(state: str) -> None:
+    random = Random(state)
+    for length in {len(br.generate_ie(state, random=random)) for _ in range(50)}:
+        for _ in range(600):
+            number = "P" + "".join(random.choices("0123456789", k=length - 1))
+            valid = br.is_valid_ie(number, state)
+            assert valid is (br.explain_ie(number, state) is None)
+            assert not valid or (state, length) == ("SP", 13)
+    assert not br.is_valid_ie("P1872446")
+
+
 def test_isento_is_no_number() -> None:
     assert not br.is_valid_ie("ISENTO")
 
