@@ -264,6 +264,14 @@ def test_plates_convert_both_ways_where_they_can() -> None:
         assert br.to_mercosul(f"XYZ1{digit}00") == f"XYZ1{letter}00"
 
 
+def test_the_hyphen_is_no_part_of_a_mercosul_plate() -> None:
+    for plate in ("ABC-1C34", "ABC-1Z34", "AB-C1C34"):
+        assert not br.is_valid_plate(plate)
+        assert br.explain_plate(plate).rule in ("characters", "separators")  # type: ignore[union-attr]
+        assert br.normalize_plate(plate, strictness=LENIENT) == plate.replace("-", "")
+    assert br.is_valid_plate("ABC-1234")
+
+
 def test_an_old_renavam_is_padded_only_when_lenient() -> None:
     assert br.normalize_renavam("639884962", strictness=LENIENT) == "00639884962"
     assert not br.is_valid_renavam("639884962")
