@@ -3,7 +3,7 @@
 import copy
 import pickle
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from itertools import product
 from random import Random
 from typing import Any
@@ -546,6 +546,11 @@ def test_a_dynamic_br_code_has_an_address() -> None:
         ({"amount": Decimal("1.001")}, ValueError, "two decimals"),
         ({"amount": Decimal("NaN")}, ValueError, "above 0"),
         ({"amount": 10**11}, ValueError, "13 characters"),
+        ({"amount": 10**40}, ValueError, "13 characters"),
+        ({"amount": Decimal("Infinity")}, ValueError, "above 0"),
+        ({"amount": Decimal("1E-40")}, ValueError, "two decimals"),
+        ({"key": None, "url": "https://x.example/1"}, ValueError, "without https://"),
+        ({"key": None, "url": "x.example/1 2"}, ValueError, "without spaces"),
         ({"amount": 1.5}, TypeError, "Decimal or an int, not 'float'"),
         ({"amount": True}, TypeError, "Decimal or an int, not 'bool'"),
     ],
@@ -561,6 +566,17 @@ def test_a_br_code_that_no_reader_would_take_is_not_built(
     }
     with pytest.raises(error, match=message):
         br.build_br_code(**fields)
+
+
+def test_an_amount_is_exact_whatever_the_decimal_context() -> None:
+    with localcontext(prec=3):
+        payload = br.build_br_code(
+            key="52998224725",
+            merchant_name="Fulano",
+            merchant_city="Recife",
+            amount=Decimal("9999999999.99"),
+        )
+    assert br.parse_br_code(payload).amount == Decimal("9999999999.99")
 
 
 def with_crc(text: str) -> str:
