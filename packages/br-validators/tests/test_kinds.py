@@ -570,6 +570,8 @@ def test_a_br_code_that_no_reader_would_take_is_not_built(
 
 def test_an_amount_is_exact_whatever_the_decimal_context() -> None:
     with localcontext(prec=3):
+        slip = br.parse_boleto("00190000090114971860168524522114675860000102656")
+        bill = br.parse_arrecadacao("836200000005667800481000180975657313001589636081")
         payload = br.build_br_code(
             key="52998224725",
             merchant_name="Fulano",
@@ -577,6 +579,12 @@ def test_an_amount_is_exact_whatever_the_decimal_context() -> None:
             amount=Decimal("9999999999.99"),
         )
     assert br.parse_br_code(payload).amount == Decimal("9999999999.99")
+    assert (str(slip.amount), str(bill.amount)) == ("1026.56", "66.78")
+
+
+def test_a_date_of_today_at_the_end_of_the_calendar_leaves_out_what_lies_beyond() -> None:
+    slip = br.parse_boleto("00190000090114971860168524522114675860000102656", today=date.max)
+    assert slip.due_dates[-1] <= date.max
 
 
 def with_crc(text: str) -> str:
