@@ -94,6 +94,23 @@ def test_hostile_lines_are_refused_and_bounded() -> None:
     assert done.stderr.decode().splitlines()[-1] == "4 read, 1 valid, 3 refused"
 
 
+def test_the_byte_order_mark_of_a_file_is_no_part_of_its_first_number() -> None:
+    done = command("cpf", given=b"\xef\xbb\xbf52998224725\r\n\xef\xbb\xbf52998224725\n")
+    assert done.stdout == b"52998224725\n"
+    assert done.stderr.decode().splitlines()[-1] == "2 read, 1 valid, 1 refused"
+
+
+@pytest.mark.parametrize("redirected", ["> /dev/full", ">&-", "<&-", "2>&-"])
+def test_a_broken_stream_does_not_pass_for_refused_lines(redirected: str, tmp_path: Path) -> None:
+    numbers = tmp_path / "numbers"
+    numbers.write_text("52998224725\n" * 2)
+    line = f"'{sys.executable}' -m {PACKAGE} cpf < '{numbers}' {redirected}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
 def test_who_reads_our_output_may_stop(tmp_path: Path) -> None:
     numbers = tmp_path / "numbers"
     numbers.write_text("52998224725\n" * 200_000)

@@ -184,3 +184,23 @@ def test_there_are_as_many_as_asked_for_at_most() -> None:
     for limit in (0, -1, 101):
         with pytest.raises(ValueError, match=f"limit must be between 1 and 100, not {limit}"):
             br.suggest_cpf("52998224724", limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("+55-11-98888-7777", 3),
+        (" (11) 98888-7777", 0),
+        ("(11 98888-7777", 3),
+        ("11)98888-7777", 2),
+        ("11 9 8888-7777", 4),
+        ("119888877779", 11),
+        ("119888877", 9),
+        ("11 98888-777", 12),
+        ("11x98888-7777", 2),
+    ],
+)
+def test_the_place_where_a_phone_is_misspelt(text: str, position: int) -> None:
+    explanation = br.explain_phone_br(text)
+    assert explanation is not None
+    assert explanation.position == position

@@ -3,7 +3,7 @@
 import copy
 import pickle
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from itertools import product
 from random import Random
 from typing import Any
@@ -262,6 +262,14 @@ def test_plates_convert_both_ways_where_they_can() -> None:
     assert br.normalize_plate("abc 1c34", strictness=LENIENT) == "ABC1C34"
     for digit, letter in zip("0123456789", "ABCDEFGHIJ", strict=True):
         assert br.to_mercosul(f"XYZ1{digit}00") == f"XYZ1{letter}00"
+
+
+def test_the_hyphen_is_no_part_of_a_mercosul_plate() -> None:
+    for plate in ("ABC-1C34", "ABC-1Z34", "AB-C1C34"):
+        assert not br.is_valid_plate(plate)
+        assert br.explain_plate(plate).rule in ("characters", "separators")  # type: ignore[union-attr]
+        assert br.normalize_plate(plate, strictness=LENIENT) == plate.replace("-", "")
+    assert br.is_valid_plate("ABC-1234")
 
 
 def test_an_old_renavam_is_padded_only_when_lenient() -> None:
@@ -538,6 +546,11 @@ def test_a_dynamic_br_code_has_an_address() -> None:
         ({"amount": Decimal("1.001")}, ValueError, "two decimals"),
         ({"amount": Decimal("NaN")}, ValueError, "above 0"),
         ({"amount": 10**11}, ValueError, "13 characters"),
+        ({"amount": 10**40}, ValueError, "13 characters"),
+        ({"amount": Decimal("Infinity")}, ValueError, "above 0"),
+        ({"amount": Decimal("1E-40")}, ValueError, "two decimals"),
+        ({"key": None, "url": "https://x.example/1"}, ValueError, "without https://"),
+        ({"key": None, "url": "x.example/1 2"}, ValueError, "without spaces"),
         ({"amount": 1.5}, TypeError, "Decimal or an int, not 'float'"),
         ({"amount": True}, TypeError, "Decimal or an int, not 'bool'"),
     ],
@@ -553,6 +566,25 @@ def test_a_br_code_that_no_reader_would_take_is_not_built(
     }
     with pytest.raises(error, match=message):
         br.build_br_code(**fields)
+
+
+def test_an_amount_is_exact_whatever_the_decimal_context() -> None:
+    with localcontext(prec=3):
+        slip = br.parse_boleto("00190000090114971860168524522114675860000102656")
+        bill = br.parse_arrecadacao("836200000005667800481000180975657313001589636081")
+        payload = br.build_br_code(
+            key="52998224725",
+            merchant_name="Fulano",
+            merchant_city="Recife",
+            amount=Decimal("9999999999.99"),
+        )
+    assert br.parse_br_code(payload).amount == Decimal("9999999999.99")
+    assert (str(slip.amount), str(bill.amount)) == ("1026.56", "66.78")
+
+
+def test_a_date_of_today_at_the_end_of_the_calendar_leaves_out_what_lies_beyond() -> None:
+    slip = br.parse_boleto("00190000090114971860168524522114675860000102656", today=date.max)
+    assert slip.due_dates[-1] <= date.max
 
 
 def with_crc(text: str) -> str:
@@ -632,6 +664,18 @@ def test_first_digits_beyond_the_official_pages() -> None:
 def test_an_unknown_state_is_refused_whatever_the_value(state: str) -> None:
     with pytest.raises(ValueError, match=f"unknown state {state!r}; expected one of AC, "):
         br.is_valid_ie(None, state)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_p_of_a_farmer_is_sao_paulos_alone(state: str) -> None:
+    random = Random(state)
+    for length in {len(br.generate_ie(state, random=random)) for _ in range(50)}:
+        for _ in range(600):
+            number = "P" + "".join(random.choices("0123456789", k=length - 1))
+            valid = br.is_valid_ie(number, state)
+            assert valid is (br.explain_ie(number, state) is None)
+            assert not valid or (state, length) == ("SP", 13)
+    assert not br.is_valid_ie("P1872446")
 
 
 def test_isento_is_no_number() -> None:

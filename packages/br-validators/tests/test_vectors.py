@@ -1,6 +1,7 @@
 """The conformance file that ships with the package, and that every kind is in it."""
 
 import json
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any
 
@@ -33,6 +34,18 @@ def test_every_vector_has_the_verdict_of_its_source(vector: dict[str, Any]) -> N
         for name, expected in vector["parts"].items():
             found = getattr(parts, name)
             assert (str(found) if name == "amount" and found is not None else found) == expected
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_a_kind_refuses_it_does_not_parse(name: str) -> None:
+    kind = KINDS[name]
+    parsed = []
+    for value in [vector["value"] for vector in VECTORS if not kind.is_valid(vector["value"])]:
+        if kind.parse is not None:
+            with suppress(BRValueError):
+                kind.parse(value)
+                parsed.append(value)
+    assert parsed == []
 
 
 def test_every_kind_has_a_valid_and_an_invalid_vector() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import stat
 import time
+from contextlib import closing
 
 import pytest
 import pytest_asyncio
@@ -183,3 +185,31 @@ async def test_a_faulty_backend_hangs_and_fails_on_demand():
     with pytest.raises(ConnectionError):
         await backend.read("key", ())
     assert backend.calls == {"read": 2}
+
+
+async def test_sqlite_sweeps_what_failed_computations_left(tmp_path):
+    now = [0.0]
+    backend = SQLiteBackend(tmp_path / "cache.db", clock=lambda: now[0])
+    await backend.connect()
+    for n in range(300):
+        now[0] += 100
+        assert await backend.acquire(f"{n}", [f"tag {n}"], "t", 5, 60) is not None
+        await backend.release(f"{n}", "t")
+    await backend.disconnect()
+    assert rows(tmp_path / "cache.db", "tag") <= 100
+
+
+async def test_sqlite_sweeps_for_processes_that_end_before_their_hundredth_store(tmp_path):
+    for process in range(5):
+        backend = SQLiteBackend(tmp_path / "cache.db", max_entries=10)
+        await backend.connect()
+        for n in range(30):
+            await fill(backend, f"{process}-{n}", tags=[f"tag {process} {n}"])
+        await backend.disconnect()
+    assert rows(tmp_path / "cache.db", "entry") <= 40
+    assert rows(tmp_path / "cache.db", "tag") <= 2 * 10 + 32 + 30
+
+
+def rows(path, table: str) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]

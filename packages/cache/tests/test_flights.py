@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -412,3 +415,76 @@ async def test_nobody_joins_a_computation_that_is_being_stored(namespace):
     await asyncio.sleep(0.01)
     backend.go.set()
     assert (await first, await second) == (1, 2)
+
+
+async def test_a_condition_that_raises_keeps_nobody_waiting(cache):
+    broken = [True]
+
+    def condition(result: int) -> bool:
+        if broken.pop() if broken else False:
+            raise KeyError(result)
+        return True
+
+    @cached(cache, condition=condition)
+    async def read() -> int:
+        return 1
+
+    with pytest.raises(KeyError):
+        await read()
+    assert await asyncio.wait_for(read(), 5) == 1  # and not after lease_seconds
+
+
+async def test_a_caller_who_leaves_while_storing_keeps_nobody_waiting(namespace):
+    class Slow(FaultyBackend):
+        storing = asyncio.Event()
+
+        async def store(self, *arguments):
+            if not self.storing.is_set():
+                self.storing.set()
+                await asyncio.Event().wait()
+            return await super().store(*arguments)
+
+    backend = Slow()
+    cache = Cache(backend, namespace=namespace, timeout_seconds=30)
+
+    @cached(cache)
+    async def read() -> int:
+        return 1
+
+    caller = asyncio.create_task(read())
+    await backend.storing.wait()
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    assert await asyncio.wait_for(read(), 5) == 1
+    await cache.disconnect()
+
+
+async def test_the_trace_of_a_shared_failure_does_not_grow_with_those_who_share_it(memory):
+    @cached(memory)
+    async def read() -> int:
+        await all_wait(read, 99)
+        raise ValueError
+
+    results = await asyncio.gather(*(read() for _ in range(100)), return_exceptions=True)
+    assert all(isinstance(result, ValueError) for result in results)
+    assert len(traceback.extract_tb(results[0].__traceback__)) < 20
+
+
+def test_callers_of_two_event_loops_at_once_are_both_answered(namespace):
+    cache = Cache(namespace=namespace)
+    both = threading.Barrier(2)
+
+    @cached(cache)
+    async def read() -> int:
+        await asyncio.sleep(0.1)
+        return 1
+
+    def run(_: int) -> int:
+        async def ask() -> int:
+            both.wait(10)
+            return await read()
+
+        return asyncio.run(ask())
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(run, range(2))) == [1, 1]

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-from tijolo.cache import Cache, cached
+from tijolo.cache import Cache, MemoryBackend, cached
+from tijolo.cache.backends import Snapshot
+from tijolo.cache.testing import FaultyBackend
 
 
 def reader(cache, source, **options):
@@ -155,3 +157,78 @@ async def test_hostile_tag_names_are_tags_like_any_other(cache):
     source = source.update(dict.fromkeys(names, 2)) or source
     await cache.invalidate_tags(names[4])
     assert [await read(name) for name in names] == [1, 1, 1, 1, 2, 1, 1, 1]
+
+
+@pytest.mark.parametrize("options", [{}, {"stale_while_revalidate": 600, "background": False}])
+async def test_an_old_value_that_was_invalidated_meanwhile_stands_in_for_nothing(
+    memory, clock, options
+):
+    failing, started, go_on = [], asyncio.Event(), asyncio.Event()
+
+    @cached(memory, ttl=10, stale_if_error=600, tags=["t"], **options)
+    async def read() -> str:
+        if failing:
+            started.set()
+            await go_on.wait()
+            raise ConnectionError
+        return "old"
+
+    await read()
+    clock.advance(20)
+    failing.append(True)
+    caller = asyncio.create_task(read())
+    await started.wait()
+    assert await memory.invalidate_tags("t") is True
+    go_on.set()
+    with pytest.raises(ConnectionError):
+        await caller
+
+
+async def test_a_disabled_cache_refreshes_nothing_and_invalidates_for_the_others(namespace):
+    backend = MemoryBackend()
+    others, disabled = (
+        Cache(backend, namespace=namespace, enabled=enabled) for enabled in (True, False)
+    )
+    source = {"a": 1}
+    read, computed = reader(others, source), reader(disabled, source)
+    assert await read("a") == 1
+    source["a"] = 2
+    assert await computed.refresh("a") == 2
+    assert len(backend) == 0
+    assert await read("a") == 2
+
+
+async def test_who_joins_after_another_process_invalidated_does_not_get_what_was_before(namespace):
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    class Slow(FaultyBackend):
+        slow = True
+
+        async def read(self, *arguments):
+            if self.slow:  # not there yet: the other process stores in a moment
+                await others_read("a")
+            return await super().read(*arguments) if not self.slow else Snapshot(None, [None])
+
+        async def acquire(self, *arguments):
+            snapshot = await super().acquire(*arguments)
+            if self.slow:
+                self.slow = False
+                asked.set()
+                await answered.wait()  # the answer is on its way
+            return snapshot
+
+    backend, source = Slow(), {"a": 1}
+    here = Cache(backend, namespace=namespace, timeout_seconds=30)
+    others = Cache(backend.inner, namespace=namespace)
+    read, others_read = reader(here, source), reader(others, source)
+    leader = asyncio.create_task(read("a"))
+    await asked.wait()
+    source["a"] = 2
+    assert await others_read.invalidate("a") is True
+    follower = asyncio.create_task(read("a"))
+    while here.loader.flights.get(read.key_for("a")).waiting < 1:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    answered.set()
+    assert await follower == 2
+    assert await leader == 1  # it asked before
+    await here.disconnect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AnyUrl, BaseModel, SecretStr
+from pydantic import AnyUrl, BaseModel, PrivateAttr, SecretStr
 
 from tijolo.cache import Cache, UnkeyableArgumentError, cached
 from tijolo.cache.keys import Keyspace, canonical, digest
@@ -385,3 +386,94 @@ def test_tags_are_a_list():
         @cached(cache, tags="products")
         async def f(a: int) -> int:
             return 0
+
+
+class Hidden(BaseModel):
+    shown: int = 1
+    _tenant: str = PrivateAttr("a")
+
+
+@dataclass
+class Filter:
+    page: int
+
+
+class TenantFilter(Filter):
+    def __init__(self, page: int, tenant: str) -> None:
+        super().__init__(page)
+        self.tenant = tenant
+
+
+class Measured(BaseModel):
+    width: int
+
+    @functools.cached_property
+    def handle(self) -> object:
+        return object()
+
+
+def test_what_a_class_does_not_declare_counts_as_well():
+    left, right = Hidden(), Hidden()
+    right._tenant = "b"
+    assert canonical(left) != canonical(right)
+    assert canonical(TenantFilter(1, "a")) != canonical(TenantFilter(1, "b"))
+
+
+def test_a_property_that_was_looked_at_changes_no_key():
+    looked_at = Measured(width=1)
+    assert looked_at.handle is not None
+    assert canonical(looked_at) == canonical(Measured(width=1))
+
+
+@dataclass(frozen=True)
+class Place:
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (UUID(int=1), UUID(int=2)), (("a",), ("b",)), (Decimal(1), Decimal(2)), (Level, Word),
+        (Place("a"), Place("b")), (date(2026, 1, 1), date(2026, 1, 2)),
+    ],
+)  # fmt: skip
+async def test_inner_functions_differ_by_whatever_plain_they_took_from_around_them(left, right):
+    cache = Cache()
+
+    def make(owner):
+        @cached(cache)
+        async def load() -> str:
+            return str(owner)
+
+        return load
+
+    assert [await make(left)(), await make(right)()] == [str(left), str(right)]
+
+
+async def test_methods_of_two_objects_are_two_functions():
+    class Repository:
+        def __init__(self, tenant: str) -> None:
+            self.tenant = tenant
+
+        async def load(self) -> str:
+            return self.tenant
+
+    class Keyed(Repository):
+        def __cache_key__(self) -> str:
+            return self.tenant
+
+    cache = Cache()
+    with pytest.raises(TypeError, match="decorate the method in its class"):
+        cached(cache)(Repository("a").load)
+    named = [cached(cache, key_prefix=tenant)(Repository(tenant).load) for tenant in "ab"]
+    keyed = [cached(cache)(Keyed(tenant).load) for tenant in "ab"]
+    assert [await load() for load in named + keyed] == ["a", "b", "a", "b"]
+
+
+def test_long_lists_of_tags_are_not_remembered():
+    space = Keyspace("ns", 1)
+    for number in range(50):
+        assert space.tags((f"{number}" + "x" * 10_000,)) == space.tags(
+            (f"{number}" + "x" * 10_000,)
+        )
+    assert sum(len(name) for names in space._known for name in names) < 10_000

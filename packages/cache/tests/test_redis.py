@@ -263,3 +263,83 @@ async def test_cached_takes_the_manager_as_the_contract_does(redis, name):
     await order(1)
     assert calls == [1, 1]
     await order.invalidate(1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3cret/pass@db.example:6379/0",
+        "redis://:12345/s3cret@db.example:6379/0",
+        "redis://user:12345#s3cret@db.example:6379/0",
+        "redis://:s3cret?pass@db.example/0",
+        "redis://:s3cret[pass@db.example/0",
+        "redis://:s3cret\u2100@db.example/0",
+    ],
+)
+def test_a_password_that_takes_the_url_apart_is_refused_and_not_shown(url):
+    with pytest.raises(ValueError, match="percent-encoded") as refused:
+        AsyncRedisManager(url)
+    assert "s3cret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+async def test_a_lock_or_counter_without_a_time_is_refused(redis, name, seconds):
+    with pytest.raises(ValueError, match="above 0"):
+        async with redis.lock(name, lease_seconds=seconds):
+            pytest.fail("entered")
+    with pytest.raises(ValueError, match="above 0"):
+        await redis.increment(name, ttl_seconds=seconds)
+
+
+@pytest.mark.redis
+async def test_a_fence_grows_even_when_redis_has_forgotten_it_and_is_not_kept_for_ever(redis, name):
+    fences = []
+    for _ in range(3):
+        async with redis.lock(name, lease_seconds=5) as lock:
+            fences.append(lock.fence)
+        assert 0 < await redis.client.ttl(f"{{{name}}}:fence") < 2 * 86_400
+        await redis.client.delete(f"{{{name}}}:fence")
+    assert fences == sorted(set(fences))
+    await redis.client.set(f"{{{name}}}:fence", fences[-1] + 10**9)  # a clock that went back
+    async with redis.lock(name, lease_seconds=5) as lock:
+        assert lock.fence == fences[-1] + 10**9 + 1
+
+
+async def test_a_refused_release_does_not_hide_what_the_block_raised(own_redis):
+    manager = AsyncRedisManager(own_redis.url)
+    await manager.connect()
+
+    async def fail() -> None:
+        async with manager.lock("nightly"):
+            await manager.client.config_set("min-replicas-to-write", 3)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    await manager.disconnect()
+
+
+@pytest.mark.redis
+async def test_who_leaves_while_taking_a_lock_does_not_keep_it(redis, name):
+    execute = redis.client.execute_command
+
+    async def late(*command, **options):
+        answer = await execute(*command, **options)
+        if "NX" in str(command[1]):
+            await asyncio.Event().wait()  # granted, and the answer is on its way
+        return answer
+
+    redis.client.execute_command = late
+
+    async def hold():
+        async with redis.lock(name, lease_seconds=60):
+            pytest.fail("entered")
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(hold(), 0.1)
+    redis.client.execute_command = execute
+    async with redis.lock(name, lease_seconds=5):
+        pass

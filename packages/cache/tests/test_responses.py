@@ -26,7 +26,7 @@ from tijolo.cache._http import (
     strong_etag,
 )
 from tijolo.cache.fastapi import cached_response
-from tijolo.core import NotFoundException
+from tijolo.core import NotFoundException, user_id_ctx
 
 
 class Account(BaseModel):
@@ -814,3 +814,107 @@ async def test_cached_itself_works_on_an_endpoint_and_on_a_dependency(service):
         assert answer.status_code == 200, answer.text
         assert answer.json()["balance"] == "5.40"
     assert service.runs == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("Cache-Control", "no-store"), ("Cache-Control", "private"), ("Vary", "X-Tenant")],
+)
+async def test_what_a_dependency_says_against_keeping_counts(service, name, value):
+    def says(response: Response) -> None:
+        response.headers[name] = value
+
+    @service.keep(route={"dependencies": [Depends(says)]})
+    async def item(request: Request) -> str:
+        service.run()
+        return request.headers["x-tenant"]
+
+    for tenant in ("a", "b"):
+        answer = await service.get(x_tenant=tenant)
+        assert answer.json() == tenant
+        assert value.lower() in answer.headers[name].lower()
+        assert answer.headers["cache-control"] in ("no-store", "private", "private, no-cache")
+    assert service.runs == 2
+
+
+async def test_a_dependency_that_says_no_store_this_time_is_not_given_what_is_kept(service):
+    def says(request: Request, response: Response) -> None:
+        if "x-preview" in request.headers:
+            response.headers["Cache-Control"] = "no-store"
+
+    @service.keep(route={"dependencies": [Depends(says)]})
+    async def item() -> int:
+        return service.run()
+
+    assert [(await service.get()).json() for _ in range(2)] == [1, 1]
+    preview = await service.get(x_preview="1")
+    assert (preview.json(), preview.headers["cache-control"]) == (2, "no-store")
+    assert (await service.get()).json() == 1
+
+
+async def test_a_method_of_an_object_can_be_an_endpoint(service):
+    class Pages:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __cache_key__(self) -> str:
+            return self.name
+
+        @cached_response(service.cache)
+        async def page(self, number: int = 1) -> str:
+            service.run()
+            return f"{self.name} {number}"
+
+    for name in ("a", "b"):
+        service.app.get(f"/{name}")(Pages(name).page)
+    answers = [(await service.get(path)).json() for path in ("/a", "/b", "/a", "/a?number=2")]
+    assert answers == ["a 1", "b 1", "a 1", "a 2"]
+    assert service.runs == 3
+
+
+async def test_a_user_whom_the_context_names_is_answered_alone(service):
+    async def who(x_badge: Annotated[str, Header()]) -> None:
+        user_id_ctx.set(x_badge)
+
+    @service.keep(route={"dependencies": [Depends(who)]})
+    async def me() -> str:
+        return str(user_id_ctx.get())
+
+    answers = [await service.get(x_badge=badge) for badge in ("a", "b")]
+    assert [answer.json() for answer in answers] == ["a", "b"]
+    assert answers[0].headers["cache-control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("name", ["user", "user_id", "principal"])
+async def test_a_user_whom_a_middleware_left_in_the_state_is_answered_alone(service, name):
+    @service.keep()
+    async def me(request: Request) -> str:
+        return f"{getattr(request.state, name)} {service.run()}"
+
+    async def ask(who: str | None) -> str:
+        async def app(scope, receive, send):
+            await service.app({**scope, "state": {name: who}}, receive, send)
+
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+            return (await client.get("/")).json()
+
+    answers = [await ask(who) for who in ("a", "b", None, None)]
+    assert answers == ["a 1", "b 2", "None 3", "None 3"]
+
+
+@pytest.mark.parametrize(
+    ("expires", "runs"),
+    [
+        ("0", 2), ("-1", 2), ("", 2), ("Thu, 01 Jan 1970 00:00:00 GMT", 2),
+        ("Thu, 01 Jan 99999 00:00:00 GMT", 2), ("Fri, 01 Jan 2100 00:00:00 GMT", 1),
+    ],
+)  # fmt: skip
+async def test_an_answer_that_has_expired_is_not_kept(service, expires, runs):
+    @service.keep()
+    async def item(response: Response) -> int:
+        response.headers["Expires"] = expires
+        return service.run()
+
+    await service.get()
+    assert (await service.get()).json() == runs

@@ -3,13 +3,20 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
+import anyio
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
 from pydantic import BaseModel
 
 from tijolo.core import BaseAppSettings, Environment
-from tijolo.web import cors, create_app, register_exception_handlers
+from tijolo.web import (
+    apply_cors,
+    cors,
+    create_app,
+    no_cors,
+    register_exception_handlers,
+)
 from tijolo.web.controllers import (
     Controller,
     after_request,
@@ -369,6 +376,94 @@ async def test_a_subclass_inherits_overrides_and_removes():
     assert (await ask(app, "/items/1")).json() == {"name": "brick"}
     assert (await ask(app, "/more/1", "DELETE")).status_code == 405
     assert (await ask(app, "/items/1", "DELETE")).status_code == 204
+
+
+async def test_an_overriding_method_opens_nothing_that_was_closed():
+    class Base(Controller):
+        @get("/debug")
+        @development
+        async def debug(self) -> str:
+            return "base"
+
+        @get("/closed")
+        @no_cors
+        async def closed(self) -> str:
+            return "base"
+
+        @get("/kept")
+        @no_cors
+        async def kept(self) -> str:
+            return "base"
+
+    class Sub(Base):
+        prefix = "/sub"
+
+        async def debug(self) -> str:
+            return "sub"
+
+        async def closed(self) -> str:
+            return "sub"
+
+        @cors(allow_origins=["https://other.example"])
+        async def kept(self) -> str:
+            return "sub"
+
+    class Declared(Base):
+        prefix = "/declared"
+
+        @get("/debug")
+        async def debug(self) -> str:
+            return "declared anew"
+
+    app = FastAPI()
+    app.include_router(make_controller_router(Sub, Declared))
+    apply_cors(app, origins=["https://shop.example"])
+    origin = {"Origin": "https://shop.example"}
+    assert (await ask(app, "/sub/debug")).status_code == 404
+    assert (await ask(app, "/declared/debug")).json() == "declared anew"
+    closed = await ask(app, "/sub/closed", headers=origin)
+    assert closed.json() == "sub"
+    assert "access-control-allow-origin" not in closed.headers
+    answer = await ask(app, "/sub/kept", headers={"Origin": "https://other.example"})
+    assert answer.headers["access-control-allow-origin"] == "https://other.example"
+
+
+async def cut_off(endpoint: Any) -> list[str]:
+    """What two hooks saw of a request whose scope was cancelled, as a client that left does it."""
+    seen: list[str] = []
+
+    class Slow(Controller):
+        slow = get("/slow")(endpoint)
+
+        @after_request
+        async def first(self, request: Request, error: BaseException | None) -> None:
+            await asyncio.sleep(0)
+            seen.append(f"first {type(error).__name__}")
+
+        @after_request
+        def second(self, request: Request, error: BaseException | None) -> None:
+            seen.append("second")
+
+    with anyio.move_on_after(0.05):
+        await ask(app_of(Slow), "/slow")
+    return seen
+
+
+async def test_what_comes_after_is_not_cut_by_a_scope_that_was_cancelled():
+    async def slow(self: Any) -> None:
+        await asyncio.sleep(60)
+
+    assert await cut_off(slow) == ["second", "first CancelledError"]
+
+
+async def test_nor_is_what_comes_after_a_stream():
+    pytest.importorskip("fastapi.sse")
+
+    async def slow(self: Any) -> AsyncIterator[int]:
+        yield 1
+        await asyncio.sleep(60)
+
+    assert await cut_off(slow) == ["second", "first CancelledError"]
 
 
 async def test_policies_of_cross_origin_requests_work_on_controllers():

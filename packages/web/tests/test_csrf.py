@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
@@ -205,6 +205,20 @@ async def test_the_cookie_is_host_bound_secure_httponly_and_only_for_who_asks():
         again = await http.get("/form")
         assert "set-cookie" not in again.headers
         assert again.json()["token"] != answer.json()["token"]
+
+
+@pytest.mark.parametrize("given", ["public, max-age=600", "private, no-cache", "no-store"])
+async def test_a_page_with_a_token_is_kept_nowhere_whatever_it_says_itself(given):
+    app = build()
+
+    @app.get("/public")
+    async def public(request: Request, response: Response) -> str:
+        response.headers["Cache-Control"] = given
+        return csrf_token(request)
+
+    async with client(app) as http:
+        answer = await http.get("/public")
+    assert answer.headers.get_list("cache-control") == ["no-store"]
 
 
 async def test_a_token_of_another_cookie_or_another_session_is_worth_nothing():

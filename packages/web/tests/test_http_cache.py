@@ -151,6 +151,27 @@ def test_every_directive_and_tags_of_bytes():
     assert has_etag(f' "x" ,  {etag_of(b"a")} ', etag_of(b"a"))
 
 
+async def test_an_answer_that_sets_a_cookie_is_never_for_shared_caches():
+    app = FastAPI()
+    own = APIRouter(route_class=ConditionalRoute)
+
+    @own.get("/in")
+    @CachePolicy(max_age_seconds=60, public=True)
+    async def signed_in(response: Response):
+        response.set_cookie("session", "of one user")
+
+    app.include_router(own)
+    first = await ask("/in", app=app)
+    again = await ask("/in", app=app, **{"If-None-Match": first.headers["etag"]})
+    assert first.headers["cache-control"] == "private, max-age=60"
+    assert (again.status_code, again.headers["cache-control"]) == (304, "private, max-age=60")
+
+
+def test_a_text_is_no_list_of_names():
+    with pytest.raises(TypeError, match="'Accept'"):
+        CachePolicy(vary="Accept")
+
+
 # --- time limits
 
 
@@ -202,6 +223,22 @@ async def test_a_response_that_has_started_is_not_cut_and_fast_ones_pass():
     app = slow_service()
     assert (await ask("/late-stream", app=app)).text == "ab"
     assert (await ask("/fast", app=app)).json() == VALUE
+
+
+@pytest.mark.parametrize(("answer", "status"), [(None, 200), (HTTPException(503), 503)])
+async def test_an_answer_to_the_cancellation_itself_stands(answer, status):
+    app = slow_service()
+
+    @app.get("/caught")
+    async def caught():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            if answer is not None:
+                raise answer from None
+            return VALUE
+
+    assert (await ask("/caught", app=app)).status_code == status
 
 
 async def test_a_timeout_of_the_application_s_own_is_an_error_like_any_other():

@@ -82,6 +82,74 @@ async def test_a_server_that_is_killed_and_started_again_under_load(own_redis, r
     assert "is back after" in told[1]
 
 
+async def test_hundreds_of_callers_at_once_are_no_outage(redis_connection):
+    client, prefix = redis_connection
+
+    class Slow:
+        """A client whose server needs 50 ms for each call."""
+
+        async def evalsha(self, digest, count, key, *arguments):
+            await asyncio.sleep(0.05)
+            return await client.evalsha(digest, count, key, *arguments)
+
+        async def eval(self, *arguments):
+            return await client.eval(*arguments)
+
+    store = redis.RedisRateLimitStore(Slow(), prefix=prefix, timeout_seconds=1)
+    limits = rate_limits("5/hour")
+    asked = (store.reserve("k", limits) for _ in range(800))
+    assert sum(found.allowed for found in await asyncio.gather(*asked)) == 5
+
+
+async def test_after_a_failover_connections_leave_the_server_that_is_a_replica_now(own_redis):
+    """Behind one address, as of a managed Redis; who was the primary goes on as a replica."""
+    old, new = own_redis, type(own_redis)()
+    new.start()
+    address, pipes = [old.port], set()
+
+    async def forward(reader, writer):
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", address[0])
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            pipe = asyncio.create_task(copy(source, sink))
+            pipes.add(pipe)
+            pipe.add_done_callback(pipes.discard)
+
+    async def copy(source, sink):
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                sink.write(data)
+        sink.close()
+
+    try:
+        async with await asyncio.start_server(forward, "127.0.0.1", 0) as door:
+            port = door.sockets[0].getsockname()[1]
+            client = redis.redis_client(f"redis://127.0.0.1:{port}", timeout_seconds=5)
+            keys, limits = redis.RedisIdempotencyStore(client), redis.RedisRateLimitStore(client)
+            assert (await keys.reserve("k1", "f", "o", 30))[0] == "acquired"
+            async with connected(old) as admin:
+                await admin.replicaof("127.0.0.1", new.port)
+            address[0] = new.port
+            assert (await keys.reserve("k2", "f", "o", 30))[0] == "acquired"
+            assert (await limits.reserve("k", rate_limits("1/hour"))).allowed
+            await client.aclose()
+            await until(lambda: not pipes)
+    finally:
+        new.kill()
+
+
+async def test_connections_that_died_in_the_pool_fail_no_call(own_redis):
+    async with connected(own_redis) as connection:
+        store = redis.RedisIdempotencyStore(connection, timeout_seconds=5)
+
+        async def reserve(n):
+            return (await store.reserve(f"k{n}", "f", "o", 30))[0]
+
+        assert set(await asyncio.gather(*map(reserve, range(20)))) == {"acquired"}
+        own_redis.kill()
+        own_redis.start()
+        assert set(await asyncio.gather(*map(reserve, range(32)))) == {"acquired"}
+
+
 @pytest.mark.parametrize(("policy", "status"), [("open", 200), ("closed", 503)])
 async def test_a_server_that_freezes_costs_one_timeout_and_not_one_for_each_request(
     own_redis, policy, status

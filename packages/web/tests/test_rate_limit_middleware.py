@@ -341,6 +341,14 @@ async def test_routes_may_share_units(clock):
         assert (await client.get("/items/1")).status_code == 429
 
 
+@pytest.mark.parametrize(
+    "option", [{"key_func": key_by_user}, {"cost": 2}, {"on_store_failure": "closed"}]
+)
+def test_a_dependency_ignores_no_option_beside_its_limiter(option):
+    with pytest.raises(TypeError, match="limiter has its own"):
+        make_rate_limit_dependency(RateLimiter("1/minute"), **option)
+
+
 async def test_a_dependency_after_that_of_the_user_limits_the_user():
     app = FastAPI()
     register_exception_handlers(app)

@@ -273,6 +273,34 @@ async def test_a_limit_that_changed_starts_afresh(rate_limit_store):
 # --- the store in memory
 
 
+async def test_other_limits_of_the_same_key_take_nothing_from_each_other(rate_limit_store):
+    """As of two limiters of one name, or of two services that share one Redis."""
+    long, short = rate_limits("3/day"), rate_limits("1000/second")
+    slid = rate_limits([RateLimit(4, 86_400, name="slid", algorithm="sliding_window")])
+    passed = {"long": 0, "slid": 0}
+    for _ in range(20):
+        await rate_limit_store.reserve("k", short)
+        passed["long"] += (await rate_limit_store.reserve("k", long)).allowed
+        await rate_limit_store.reserve("k", short)
+        passed["slid"] += (await rate_limit_store.reserve("k", slid)).allowed
+        await asyncio.sleep(0.002)  # longer than the short limit needs its key
+    assert passed == {"long": 3, "slid": 4}
+    await rate_limit_store.refund("k", long)
+    assert (await rate_limit_store.reserve("k", long)).allowed
+    assert not (await rate_limit_store.reserve("k", slid)).allowed
+    await rate_limit_store.reset("k")
+    assert (await rate_limit_store.reserve("k", slid)).states[0].remaining == 3
+
+
+async def test_what_other_limits_held_of_a_key_ends_with_its_window(clock):
+    store = MemoryRateLimitStore(clock=clock)
+    await store.reserve("k", rate_limits("3/second"))
+    clock.now += 2
+    day = rate_limits("3/day")
+    await store.reserve("k", day)
+    assert store._used["k"][0] == day
+
+
 async def test_memory_is_bounded_and_a_flood_of_keys_does_not_free_who_is_blocked(clock):
     store = MemoryRateLimitStore(max_keys=1_000, clock=clock)
     limits = rate_limits("5/hour")

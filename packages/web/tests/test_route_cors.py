@@ -188,6 +188,19 @@ async def test_routes_may_open_what_the_application_keeps_closed():
     assert (await preflight(app, "/partner/1", PARTNER)).status_code == 200
 
 
+@pytest.mark.parametrize("origins", [[], [SHOP]])
+async def test_a_preflight_for_a_path_that_nobody_can_read_is_answered(origins):
+    app = service(Settings(ENVIRONMENT="test", CORS_ORIGINS=origins))
+    app.add_api_route("/numbers/{number:int}", lambda number: number)
+    transport = httpx.ASGITransport(app)  # which raises what a server would have to log
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.example") as http:
+        headers = {"Origin": PARTNER, "Access-Control-Request-Method": "GET"}
+        answer = await http.options("/numbers/" + "9" * 5000, headers=headers)
+    assert answer.status_code >= 400
+    assert answer.headers["x-request-id"]
+    assert allowed(answer) is None
+
+
 async def test_a_route_that_is_added_after_create_app_counts():
     app = create_app(Bare(ENVIRONMENT=Environment.TEST))
     app.add_api_route("/late", PARTNERS(lambda: {"ok": True}))

@@ -1,11 +1,11 @@
 import json
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import httpx
 import pytest
 from fastapi import Body, Cookie, FastAPI, Header
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tijolo.core import BaseAppSettings, OpsAccess
 from tijolo.web import create_app, make_tool_spec_router
@@ -119,6 +119,32 @@ async def test_styles(style, keys):
     assert (await ask(app, "/tool-spec?style=other")).status_code == 422
     with pytest.raises(ValueError, match="style must be"):
         tool_spec({}, style="other")  # type: ignore[arg-type]
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+
+
+class Owner(BaseModel):
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+
+
+def test_a_schema_of_alternatives_is_complete_in_itself():
+    app = FastAPI()
+
+    @app.post("/owners", openapi_extra=dict(LLM_TOOL))
+    async def add_owner(owner: Owner) -> None: ...
+
+    document = app.openapi()
+    schema = tool_spec(document, style="mcp")["tools"][0]["inputSchema"]
+    mapping = schema["$defs"]["Owner"]["properties"]["pet"]["discriminator"]["mapping"]
+    assert mapping == {"cat": "#/$defs/Cat", "dog": "#/$defs/Dog"}
+    assert "#/components" not in json.dumps(schema)
+    assert "#/components" in json.dumps(document["components"])  # which stays as it was
 
 
 async def test_the_definitions_are_guarded():

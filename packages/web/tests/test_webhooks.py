@@ -6,20 +6,24 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from starlette.background import BackgroundTask
 from starlette.datastructures import Headers, QueryParams
 
-from tijolo.web import register_exception_handlers
+from tijolo.core import BaseAppSettings
+from tijolo.web import create_app, register_exception_handlers
 from tijolo.web.webhooks import (
+    Claim,
     Delivery,
     DeliveryState,
     HeaderScheme,
     HMACKeys,
     InvalidWebhookException,
     MemoryReplayStore,
+    TokenKeys,
     WebhookSignatureVerifier,
     WebhookVerifier,
     presets,
@@ -105,6 +109,10 @@ def test_an_algorithm_off_the_list_is_refused_when_the_verifier_is_built(algorit
         {"future_skew_seconds": -1},
         {"max_body_bytes": -1},
         {"lease_seconds": 0},
+        {"tolerance_seconds": float("nan")},
+        {"future_skew_seconds": float("nan")},
+        {"lease_seconds": float("inf")},
+        {"replay_ttl_seconds": float("inf")},
         {"replay_ttl_seconds": 0},
     ],
 )
@@ -260,6 +268,14 @@ def test_tolerance_and_skew_are_options_and_none_accepts_any_age():
         timed_verifier(future_skew_seconds=0).check(timed(str(int(NOW + 1))))
 
 
+def test_a_scheme_of_one_s_own_cannot_pass_without_an_age():
+    def scheme(sent: Delivery) -> Claim:
+        return Claim(signatures=[b"x"], contents=[sent.body], timestamp=float("nan"))
+
+    with pytest.raises(InvalidWebhookException):
+        WebhookVerifier(scheme, TokenKeys("x")).check(delivery())
+
+
 def test_milliseconds_are_known_by_their_length():
     assert timed_verifier().check(timed(str(int(NOW * 1000)))).timestamp.timestamp() == NOW
 
@@ -364,6 +380,55 @@ async def test_a_handler_that_fails_leaves_the_delivery_to_the_next_try(error):
         assert first.status_code >= 500
     assert (await post(app, b"body", headers)).status_code == 200
     assert app.state.ran == 2
+
+
+@pytest.mark.parametrize(
+    ("around", "own_response"), [(create_app, False), (create_app, True), (None, False)]
+)
+async def test_a_background_task_that_fails_does_not_open_a_delivery_to_repetition(
+    around, own_response
+):
+    store = MemoryReplayStore()
+    verifier = WebhookSignatureVerifier(SECRET, replay_store=store)
+    app = around(BaseAppSettings(ENVIRONMENT="test")) if around else FastAPI()
+    ran: list[bytes] = []
+    states: list[DeliveryState] = []
+
+    async def fails() -> None:
+        key = verifier.check(delivery(b"body", headers)).replay_key
+        states.append(await store.reserve(key, "other", lease_seconds=60))
+        raise RuntimeError("mail server is down")
+
+    @app.post("/hook")
+    async def hook(
+        body: Annotated[bytes, Depends(verifier.dependency())], tasks: BackgroundTasks
+    ) -> Response:
+        ran.append(body)
+        if own_response:  # whose tasks take the place of FastAPI's
+            return Response(background=BackgroundTask(fails))
+        tasks.add_task(fails)
+        return Response()
+
+    headers = {"X-Signature": verifier.expected(b"body")}
+    answers = [(await post(app, b"body", headers)).status_code for _ in range(3)]
+    assert (answers, ran) == ([200] * 3, [b"body"])
+    if not own_response:  # noted before the task began, however long that takes
+        assert states == [DeliveryState.HANDLED]
+
+
+async def test_an_answer_that_cannot_be_made_leaves_the_delivery_to_the_next_try():
+    verifier = WebhookSignatureVerifier(SECRET, replay_store=MemoryReplayStore())
+    app = FastAPI()
+    ran: list[bytes] = []
+
+    @app.post("/hook")
+    async def hook(body: Annotated[bytes, Depends(verifier.dependency())]) -> int:
+        ran.append(body)
+        return "no number"  # type: ignore[return-value]
+
+    headers = {"X-Signature": verifier.expected(b"body")}
+    assert [(await post(app, b"body", headers)).status_code for _ in range(2)] == [500] * 2
+    assert len(ran) == 2
 
 
 async def test_a_handler_that_died_leaves_the_delivery_after_the_lease():
@@ -712,6 +777,29 @@ def test_twilio_behind_a_proxy_takes_the_public_address():
     assert presets.twilio("12345", public_url="https://mycompany.com").check(sent)
     with pytest.raises(InvalidWebhookException):
         presets.twilio("12345").check(sent)
+
+
+@pytest.mark.parametrize("host", ["[::1", "[", "]", "a@b@[", "h:99999", "h:x", "é", "a\tb", ""])
+@pytest.mark.parametrize("public_url", [None, "https://mycompany.com"])
+def test_twilio_refuses_what_is_no_address_and_never_crashes(host, public_url):
+    sent = delivery(b"", {"X-Twilio-Signature": "AAAA"}, "", f"http://{host}/x")
+    with pytest.raises(InvalidWebhookException):
+        presets.twilio("12345", public_url=public_url).check(sent)
+
+
+@pytest.mark.parametrize("unsigned", ["#&amount=9", "\t", "#"])
+def test_twilio_nothing_can_be_added_to_the_query_that_was_signed(unsigned):
+    signed = "https://mycompany.com/hook?amount=1"
+    signature = base64.b64encode(hmac.digest(b"12345", signed.encode(), "sha1")).decode()
+    verifier = presets.twilio("12345", public_url="https://mycompany.com")
+
+    def sent(query: str) -> Delivery:
+        headers = {"X-Twilio-Signature": signature}
+        return delivery(b"", headers, query, f"http://10.0.0.7:8000/hook?{query}")
+
+    assert verifier.check(sent("amount=1"))
+    with pytest.raises(InvalidWebhookException):
+        verifier.check(sent(f"amount=1{unsigned}"))
 
 
 async def test_twilio_signs_the_path_as_it_was_asked_for():

@@ -2,12 +2,14 @@
 
 Canonical forms go to standard output, one a line. Refused lines go to standard error, by their line
 number, code and column: the number itself is personal data, and shown only with ``--show``. Exit
-status 0 when every line is valid, 1 when some are not, 2 for a wrong command line.
+status 0 when every line is valid, 1 when some are not, 2 for a wrong command line and where the
+lines could not all be read or the results not all be written.
 """
 
 from __future__ import annotations
 
 import argparse
+import codecs
 import os
 import stat
 import sys
@@ -28,7 +30,10 @@ _SECONDS_BETWEEN_BARS = 0.1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if None in (sys.stdin, sys.stdout, sys.stderr):  # as `<&-` leaves them
+        parser.error("standard input, output and error must be open")
     progress = _Progress(sys.stderr, _size(sys.stdin.buffer))
     lines = _Lines(sys.stdin.buffer, progress)
     counts = [0, 0]  # refused, valid
@@ -36,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _judge(options, lines, progress, counts)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:  # a full disk: status 1 would pass for a whole list of the valid
+        _drop_output()
+        parser.error(f"stopped at line {lines.number}: {error.strerror}")
     progress.clear()
     refused, valid = counts
     if options.lang == "pt":
@@ -45,6 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         summary = f"{valid + refused} read, {valid} valid, {refused} refused\n"
     sys.stderr.write(summary)
     return 1 if refused else 0
+
+
+def _drop_output() -> None:
+    """What is still to be written would fail once more when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _judge(
@@ -66,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tijolo.br_validators",
         description="Judge the numbers on standard input, one a line; blank lines are skipped.",
-        epilog="exit status: 0 all valid, 1 some refused, 2 wrong command line",
+        epilog="exit status: 0 all valid, 1 some refused, 2 wrong command line or broken stream",
     )
     parser.add_argument(
         "kind", type=_kind, metavar="KIND", help=f"{', '.join(KINDS)}, or ie_sp for one state"
@@ -115,6 +128,8 @@ class _Lines:
             while not end.endswith(b"\n") and (end := self._source.readline(LONGEST_LINE)):
                 read += len(end)
             self._progress.advance(read)
+            if self.number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)  # Windows programs put it there
             # what is no UTF-8 becomes characters that no number has
             self.text = line.removesuffix(b"\n").removesuffix(b"\r").decode(errors="replace")
             if self.text.strip():

@@ -255,12 +255,17 @@ class Masks:
 
     @property
     def whole(self) -> dict[int, Callable[[str], str]]:
-        """As ``Mask.whole``, of all masks whose length no other has."""
+        """As ``Mask.whole``, of all masks whose length no other has.
+
+        Where another mask has as many characters, what comes off is checked against its own:
+        the separators of one are no part of the other.
+        """
         lengths = [len(mask.template) for mask in self._masks]
         whole: dict[int, Callable[[str], str]] = {}
         for mask in self._masks:
             if lengths.count(len(mask.template)) == 1:
-                whole.update(mask.whole)
+                alone = [m.length for m in self._masks].count(mask.length) == 1
+                whole.update(mask.whole if alone else _fitting(mask))
         return whole
 
     def first_misfit(self, text: str, strictness: Strictness) -> int:
@@ -289,6 +294,15 @@ def _without_mask(template: str) -> Callable[[str], str]:
         return join(take(text)) if separators(text) == expected else ""
 
     return without_mask
+
+
+def _fitting(mask: Mask) -> dict[int, Callable[[str], str]]:
+    """``mask.whole``, giving nothing for what does not fit the mask."""
+
+    def fitting(without_mask: Callable[[str], str]) -> Callable[[str], str]:
+        return lambda text: bare if mask.fits(bare := without_mask(text)) else ""
+
+    return {size: fitting(without_mask) for size, without_mask in mask.whole.items()}
 
 
 def _expression(classes: str) -> str:

@@ -99,7 +99,7 @@ def parse_boleto(
         factor=factor,
         due_date=due,
         due_dates=dues,
-        amount=_lazy.Decimal(int(digits_of_amount)).scaleb(-2),
+        amount=_lazy.Decimal(f"{digits_of_amount}E-2"),  # exact in any decimal context
         free_field=barcode[19:],
     )
 
@@ -112,7 +112,7 @@ def _due_dates(factor: int, today: _lazy.date | None) -> tuple[date | None, tupl
         return None, ()
     now = (today or datetime.now(UTC).date()).toordinal()
     first = _base() + factor
-    last = max(first + _FACTORS, now + _AHEAD)
+    last = min(max(first + _FACTORS, now + _AHEAD), date.max.toordinal())
     ordinals = range(first, last + 1, _FACTORS)
     payable = [day for day in ordinals if now - _OVERDUE <= day <= now + _AHEAD]
     dates = tuple(map(date.fromordinal, ordinals))

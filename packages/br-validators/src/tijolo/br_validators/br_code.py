@@ -173,8 +173,9 @@ def build_br_code(
 
     Raises:
         BRValueError: ``key`` is not a PIX key.
-        ValueError: neither or both of ``key`` and ``url``; a field too long; an amount that is
-            not above 0, has more than two decimals or more than 13 characters.
+        ValueError: neither or both of ``key`` and ``url``; a ``url`` with its scheme or with
+            spaces; a field too long; an amount that is not above 0, has more than two decimals
+            or more than 13 characters.
         TypeError: an amount that is a float.
     """
     if (key is None) == (url is None):
@@ -183,6 +184,8 @@ def build_br_code(
     if key is not None:
         account.append(("01", PIX_KEY.normalize(key)))
     if url is not None:
+        if "://" in url or " " in url:
+            raise ValueError("url must be an address without https:// and without spaces")
         account.append(("25", url))
     if description is not None:
         account.append(("02", _plain(description)))
@@ -221,11 +224,12 @@ def _amount(amount: _lazy.Decimal | int) -> str:
     if isinstance(amount, bool) or not isinstance(amount, _lazy.Decimal | int):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"amount must be a Decimal or an int, not {type(amount).__name__!r}")
     exact = _lazy.Decimal(amount)
-    if not exact.is_finite() or exact <= 0 or exact != round(exact, 2):
-        raise ValueError("amount must be above 0 and have at most two decimals")
-    text = f"{exact:.2f}"
-    if len(text) > 13:
+    if exact.is_finite() and exact >= 10**10:
         raise ValueError("amount must have at most 13 characters")
+    # written and read back, not rounded: the caller's decimal context may have few digits
+    text = f"{exact:.2f}"
+    if not exact.is_finite() or exact <= 0 or exact != _lazy.Decimal(text):
+        raise ValueError("amount must be above 0 and have at most two decimals")
     return text
 
 

@@ -218,6 +218,10 @@ def _normalize_numeric(value: str, *, strictness: Strictness = STRICT) -> str:
     return normalize_cnpj(value, strictness=strictness, numeric_only=True)
 
 
+def _parse_numeric(value: str, *, strictness: Strictness = STRICT) -> _lazy.CNPJParts:
+    return parse_cnpj(value, strictness=strictness, numeric_only=True)
+
+
 KIND = Kind(
     "cnpj",
     _MASK,
@@ -237,7 +241,7 @@ NUMERIC = Kind(
     invent=_invent,
     examples=NUMERIC_EXAMPLES,
     expected=_EXPECTED,
-    parse=parse_cnpj,
+    parse=_parse_numeric,
     patterns=(NUMERIC_PATTERN, NUMERIC_CANONICAL_PATTERN),
     tuned={"is_valid": _is_valid_numeric, "normalize": _normalize_numeric},
     key="cnpj_numeric",

@@ -277,8 +277,31 @@ class _Phones:
         return "" if broken else national
 
     def first_misfit(self, text: str, strictness: Strictness) -> int:
-        written = _WRITTEN | set(map(chr, _DIALLING)) if is_lenient(strictness) else _WRITTEN
-        return next((at for at, c in enumerate(text) if c not in written), len(text))
+        lenient = is_lenient(strictness)
+        written = _WRITTEN | set(map(chr, _DIALLING)) if lenient else _WRITTEN
+        foreign = next((at for at, c in enumerate(text) if c not in written), len(text))
+        if lenient or foreign < len(text):
+            return foreign
+        return max(_agreement(text, spelling) for spelling in _spellings())
+
+
+def _spellings() -> list[str]:
+    """Every accepted way to write a number, ``0`` standing for a digit of it."""
+    return [
+        f"{country}{area_code}{space}{subscriber}{hyphen}0000"
+        for country in ("", "+55", "+55 ", "55", "55 ")
+        for area_code in ("00", "(00)")
+        for space in ("", " ")
+        for subscriber in ("00000", "0000")
+        for hyphen in ("", "-", " ")
+    ]
+
+
+def _agreement(text: str, spelling: str) -> int:
+    """How many characters of ``text`` are written as in ``spelling``."""
+    pairs = zip(text, spelling, strict=False)
+    same = [c in DIGITS if place == "0" else c == place for c, place in pairs]
+    return next((at for at, one in enumerate(same) if not one), len(same))
 
 
 def _rule(national: str) -> str:

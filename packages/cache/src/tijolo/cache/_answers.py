@@ -79,7 +79,7 @@ class Finisher:
         fixed = {
             "etag": etag,
             "cache-control": self._control(answer.stored, private, per_request),
-            "vary": self._merged_vary(answer.stored),
+            "vary": self._merged_vary(answer.stored, per_request),
         }
         if loaded is not None and loaded.state != "miss":
             fixed["age"] = str(self._age(loaded))
@@ -109,15 +109,17 @@ class Finisher:
         if any(name == "set-cookie" for name, _ in per_request):
             return "private, no-store"
         given = stored.header("cache-control")
-        if given is not None:
+        given = given or ", ".join(v for name, v in per_request if name == "cache-control")
+        if given:
             return given
         scope = "private" if private or self._private else "public"
         if self._client_ttl:
             return f"{scope}, max-age={self._client_ttl}"
         return f"{scope}, no-cache"
 
-    def _merged_vary(self, stored: StoredResponse) -> str:
-        given = stored.header("vary")
+    def _merged_vary(self, stored: StoredResponse, per_request: list[tuple[str, str]]) -> str:
+        of_dependencies = [value for name, value in per_request if name == "vary"]
+        given = ", ".join([stored.header("vary") or "", *of_dependencies])
         names = [name.strip() for name in self._vary_header.split(",") if name.strip()]
         names += sorted(field_names(given) - set(names))
         return ", ".join(names)

@@ -7,6 +7,7 @@ import enum
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import TracebackType
 
 
 class Ended(enum.Enum):
@@ -14,6 +15,7 @@ class Ended(enum.Enum):
 
     ABANDONED = "its leader was cancelled: another may lead"
     OUTDATED = "something was invalidated meanwhile: ask again"
+    FOUND = "there is an entry, which may have gone since it was read: read it again"
     PRIVATE = "the result is its leader's alone: compute your own"
 
 
@@ -31,6 +33,8 @@ class Crashed:
     """The computation raised."""
 
     error: Exception
+    trace: TracebackType | None = None
+    """Where it was raised; each who raises it again adds to the exception's own."""
 
 
 Outcome = Ended | Landed | Crashed
@@ -62,24 +66,28 @@ class Flight:
 
 
 class Flights:
-    """The flights of one cache, by key; there are as many as there are callers at most."""
+    """The flights of one cache, by key; there are as many as there are callers at most.
+
+    One event loop's callers cannot wait for another's.
+    """
 
     def __init__(self) -> None:
-        self._by_key: dict[str, Flight] = {}
+        self._by_key: dict[tuple[str, asyncio.AbstractEventLoop], Flight] = {}
 
     def get(self, key: str) -> Flight | None:
         """The flight to join, if there is one."""
-        return self._by_key.get(key)
+        return self._by_key.get(_here(key))
 
     def start(self, key: str, tags: Sequence[str]) -> Flight:
         """Lead a flight."""
-        flight = self._by_key[key] = Flight(tags)
+        flight = self._by_key[_here(key)] = Flight(tags)
         return flight
 
     def finish_joining(self, key: str, flight: Flight) -> None:
         """Nobody joins from here on; the next caller starts another."""
-        if self._by_key.get(key) is flight:
-            del self._by_key[key]
+        place = _here(key)
+        if self._by_key.get(place) is flight:
+            del self._by_key[place]
 
     def finish(self, key: str, flight: Flight, outcome: Outcome) -> None:
         """End it."""
@@ -91,10 +99,14 @@ class Flights:
     def invalidate(self, keys: Iterable[str], tags: Iterable[str]) -> None:
         """Later callers do not join what was under way, and those who wait ask again."""
         named, gone = frozenset(keys), frozenset(tags)
-        for key, flight in list(self._by_key.items()):
-            if key in named or not gone.isdisjoint(flight.tags):
+        for place, flight in list(self._by_key.items()):
+            if place[0] in named or not gone.isdisjoint(flight.tags):
                 flight.invalidated = True
-                del self._by_key[key]
+                del self._by_key[place]
+
+
+def _here(key: str) -> tuple[str, asyncio.AbstractEventLoop]:
+    return key, asyncio.get_running_loop()
 
 
 class Leading:

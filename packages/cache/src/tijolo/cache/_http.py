@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -74,6 +76,17 @@ def max_age(header: str | None) -> int | None:
     return None
 
 
+def expires_in(header: str | None, now: float) -> float | None:
+    """Seconds until ``Expires``; what is no date, such as ``0``, is over (section 5.3)."""
+    if header is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return 0.0
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now
+
+
 def strong_etag(body: bytes, content_type: str) -> str:
     """An entity tag of the bytes alone: equal in every process (RFC 9110, section 8.8.3)."""
     state = hashlib.blake2b(
@@ -134,11 +147,20 @@ def decoded(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 
 
 def presents_credentials(scope: Mapping[str, Any], names: frozenset[bytes]) -> bool:
-    """Whether a request says who sends it: by a header, a certificate or Starlette's ``user``."""
+    """Whether a request says who sends it: a header, a certificate, or what a middleware found.
+
+    That is Starlette's ``user``, or ``user``, ``user_id`` or ``principal`` in ``request.state``.
+    """
     extensions: Mapping[str, Any] = scope.get("extensions") or {}
     tls: Mapping[str, Any] = extensions.get("tls") or {}
+    state: Mapping[str, Any] = scope.get("state") or {}
     return (
         any(name.lower() in names for name, _ in scope.get("headers", ()))
         or bool(tls.get("client_cert_chain"))
         or bool(getattr(scope.get("user"), "is_authenticated", False))
+        or any(_is_somebody(state.get(name)) for name in ("user", "user_id", "principal"))
     )
+
+
+def _is_somebody(who: object) -> bool:
+    return who is not None and bool(getattr(who, "is_authenticated", True))

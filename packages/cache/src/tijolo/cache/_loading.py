@@ -158,8 +158,20 @@ class Loader:
             if not is_failure(exc):
                 await self.store.invalidate([call.key], [])
                 raise
+            if not await self._is_still_there(call, old):
+                raise
             self.reports.failure(call.name, exc)
             return self._stale(call, old)
+
+    async def _is_still_there(self, call: Call[T], old: Loaded[T]) -> bool:
+        """Whether nothing was invalidated while the computation that failed was running."""
+        try:
+            snapshot = await self.store.read(call.key, call.tags)
+        except BackendUnavailableError as exc:
+            self.reports.error(call.name, str(exc))
+            return not self.store.owes
+        found = self._open(snapshot, call)
+        return found is not None and found.stored_at >= old.stored_at
 
     async def _refresh_quietly(self, call: Call[T], old: Loaded[T]) -> None:
         try:
@@ -181,6 +193,8 @@ class Loader:
                 await self.store.invalidate([call.key], [])
             if old is None or late >= call.policy.stale_if_error or not is_failure(exc):
                 raise
+            if not await self._is_still_there(call, old):
+                raise
             self.reports.failure(call.name, exc)
             return self._stale(call, old)
         self.reports.works_again(call.name)
@@ -199,7 +213,7 @@ class Loader:
                 return await self._lead(call, old, patient=True)
             outcome = await flight.wait()
             if isinstance(outcome, Crashed):
-                raise outcome.error
+                raise outcome.error.with_traceback(outcome.trace)
             if isinstance(outcome, Landed):
                 self.stats.shared += 1
                 self.reports.emit("shared", call.name)
@@ -207,7 +221,12 @@ class Loader:
                 return Loaded(value, "miss", outcome.stored_at, outcome.fresh_until)
             if outcome is Ended.PRIVATE:
                 break
-            asked_again += outcome is Ended.OUTDATED
+            if outcome is Ended.FOUND:
+                # not the leader's: who joined after an invalidation must not get what was before
+                found = await self.load_only(call)
+                if found is not None:
+                    return found
+            asked_again += outcome is not Ended.ABANDONED
         return await self._alone(call)
 
     async def _lead(self, call: Call[T], old: Loaded[T] | None, *, patient: bool) -> Loaded[T]:
@@ -216,7 +235,7 @@ class Loader:
         try:
             loaded, outcome = await self._fill(call, old, flight, patient)
         except Exception as exc:
-            outcome = Crashed(exc)
+            outcome = Crashed(exc, exc.__traceback__)
             raise
         finally:
             self.flights.finish(call.key, flight, outcome)
@@ -235,19 +254,17 @@ class Loader:
         if isinstance(lease, Loaded):  # another process was faster
             self.stats.hits += 1
             self.reports.emit("hit", call.name)
-            return lease, self._landed(call, lease) if flight.waiting else Ended.OUTDATED
+            return lease, Ended.FOUND
         if lease is None and old is not None and not patient:
             return self._stale(call, old), Ended.ABANDONED
         value, seconds = await self._under_lease(call, lease)
         loaded = Loaded(value, "miss", self._clock(), self._clock())
-        return await self._keep(call, loaded, lease, flight, down, seconds)
-
-    def _landed(self, call: Call[T], loaded: Loaded[T]) -> Outcome:
         try:
-            data = call.codec.encode(loaded.value)
-        except UnfaithfulValueError:
-            return Ended.PRIVATE
-        return Landed(data, loaded.stored_at, loaded.fresh_until)
+            return await self._keep(call, loaded, lease, flight, down, seconds)
+        except BaseException:  # a condition= that raises, a caller who leaves
+            if lease is not None:
+                self._spawn(self.store.release(call.key, lease.token))
+            raise
 
     async def _keep(
         self,

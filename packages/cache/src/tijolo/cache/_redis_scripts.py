@@ -51,9 +51,16 @@ return 0
 """
 
 # KEYS: lock, fence  ARGV: token, lease ms
+# the fence is a time, and not only a count, so that it still grows when its key is gone: one key
+# for ever for each name that was ever locked would be memory without bound
 LOCK = """
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
-return redis.call('INCR', KEYS[2])
+local now = redis.call('TIME')
+local fence = now[1] * 1000000 + now[2]
+local last = tonumber(redis.call('GET', KEYS[2]) or '0') or 0
+if fence <= last then fence = last + 1 end
+redis.call('SET', KEYS[2], string.format('%.0f', fence), 'PX', tonumber(ARGV[2]) + 86400000)
+return fence
 """
 
 # KEYS: counter  ARGV: amount, ttl ms

@@ -47,7 +47,8 @@ class Cache:
         backend: Where entries are kept; this process's memory where none is given.
         namespace: First part of every key: letters, digits, ``.``, ``_``, ``-``.
         version: Raise it to leave every entry behind.
-        enabled: False computes every time and touches nothing.
+        enabled: False computes every time and keeps nothing; invalidations are still carried out,
+            for other processes may use the same entries.
         ttl: Seconds to live where a function names none.
         jitter: Default of ``CachePolicy.jitter``.
         max_value_bytes: Default of ``CachePolicy.max_value_bytes``.
@@ -83,7 +84,7 @@ class Cache:
         max_background: int = 100,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if timeout_seconds <= 0 or retry_seconds <= 0 or max_background < 0:
+        if not (timeout_seconds > 0 and retry_seconds > 0 and max_background >= 0):
             raise ValueError("timeout_seconds and retry_seconds must be above 0")
         self.enabled = enabled
         self.stats = CacheStats()

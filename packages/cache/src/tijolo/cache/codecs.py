@@ -6,14 +6,20 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
+from datetime import datetime, time
 from enum import Enum
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 T = TypeVar("T")
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
+_STEADY = (list, dict, set, frozenset, tuple, str, bytes, int, float, bool)
+"""Factories of defaults that give the same each time."""
 
 
 class UnfaithfulValueError(ValueError):
@@ -71,9 +77,10 @@ class TypedCodec(Generic[T]):
                     warnings="error",
                     exclude_unset=exclude_unset,
                 )
-                if same(value, self.decode(data)):
+                back = self.decode(data)
+                if same(value, back) and not (exclude_unset and _has_made_anew(back)):
                     return data
-            except (ValueError, TypeError, RecursionError) as exc:
+            except Exception as exc:  # validators and __eq__ of the value's own may raise anything
                 if not exclude_unset:
                     name = type(value).__qualname__
                     raise UnfaithfulValueError(f"{name}: {type(exc).__name__}") from exc
@@ -97,7 +104,7 @@ class FunctionCodec(Generic[T]):
         """What the serializer makes of ``value``."""
         try:
             return self._encode(value).encode()
-        except (ValueError, TypeError) as exc:
+        except Exception as exc:
             raise UnfaithfulValueError(f"{type(value).__qualname__}: {type(exc).__name__}") from exc
 
     def decode(self, data: bytes) -> T:
@@ -128,8 +135,25 @@ def _fingerprint(adapter: TypeAdapter[Any], annotation: Any) -> str:
     try:
         schema = json.dumps(adapter.json_schema(mode="validation", by_alias=False), sort_keys=True)
     except (PydanticInvalidForJsonSchema, PydanticUserError):
-        schema = str(annotation)
+        schema = _ADDRESS.sub("", str(annotation))  # one key in every process
     return hashlib.blake2b(schema.encode(), digest_size=8).hexdigest()
+
+
+def _has_made_anew(value: Any) -> bool:
+    """Whether a factory made part of it (a time, who asks): each hit would make that again."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields.items()
+        return any(
+            name not in value.model_fields_set and field.default_factory not in (None, *_STEADY)
+            for name, field in fields
+        ) or _has_made_anew(list(value.__dict__.values()))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return any(_has_made_anew(getattr(value, f.name)) for f in dataclasses.fields(value))
+    if isinstance(value, Mapping):
+        return _has_made_anew([*value, *value.values()])  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_has_made_anew, value))  # pyright: ignore[reportUnknownArgumentType]
+    return False
 
 
 def same(left: Any, right: Any) -> bool:
@@ -138,6 +162,8 @@ def same(left: Any, right: Any) -> bool:
         return False
     if isinstance(left, float):
         return left == right or (math.isnan(left) and math.isnan(right))
+    if isinstance(left, (datetime, time)):
+        return left == right and _steady_zone(left) and _steady_zone(right)
     if isinstance(left, Enum):
         return left is right
     if isinstance(left, BaseModel):
@@ -154,9 +180,23 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
+def _steady_zone(moment: datetime | time) -> bool:
+    # of America/Sao_Paulo only the offset of that day would come back
+    return moment.tzinfo is None or moment.tzinfo.utcoffset(None) is not None
+
+
+def _fields(model: BaseModel) -> dict[str, Any]:
+    kind = type(model)
+    return {
+        name: value
+        for name, value in model.__dict__.items()
+        if not isinstance(getattr(kind, name, None), cached_property)
+    }
+
+
 def _same_model(left: BaseModel, right: BaseModel) -> bool:
     return (
-        same(left.__dict__, right.__dict__)
+        same(_fields(left), _fields(right))
         and (left.__pydantic_extra__ or {}) == (right.__pydantic_extra__ or {})
         and same(left.__pydantic_private__, right.__pydantic_private__)
     )

@@ -5,7 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import PurePath
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, get_type_hints, overload
+from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
 
@@ -20,7 +26,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 KeyFunction = Callable[..., object]
 TagNames = Sequence[str] | Callable[..., Iterable[str]]
-_SCALARS: tuple[type, ...] = (bool, int, str, bytes, float, type(None))
+_PLAIN: tuple[type, ...] = (
+    *(bool, int, str, bytes, float, type(None), Decimal, Fraction, UUID, date, time, timedelta),
+    *(Enum, tuple, frozenset, PurePath, type),
+)
 
 
 class HasCache(Protocol):
@@ -164,7 +173,11 @@ class CachedFunction(Generic[P, T]):
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Compute now and keep that."""
-        return (await self.cache.loader.refresh(self._call(args, kwargs))).value
+        call = self._call(args, kwargs)
+        if not self.cache.enabled:
+            await self.cache.invalidate_keys(call.key)  # another process may be using the cache
+            return await self._run(*args, **kwargs)  # type: ignore[no-any-return]
+        return (await self.cache.loader.refresh(call)).value
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[T]:
         codec = self._codec
@@ -233,7 +246,9 @@ class KeyMaker:
         self._function = key if callable(key) else None
         self._wanted = _parameters(key, arguments.names) if callable(key) else ()
         way = key if isinstance(key, str) else ("" if key is None else name_of(key))
-        self._head = canonical([prefix, version, way, _surroundings(function)])
+        self._head = canonical(
+            [prefix, version, way, _surroundings(function), _owner(function, prefix)]
+        )
 
     def material(
         self, bound: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -381,9 +396,39 @@ def _surroundings(function: Callable[..., Any]) -> list[tuple[str, object]]:
             value: object = cell.cell_contents
         except ValueError:  # not assigned yet
             continue
-        if isinstance(value, _SCALARS):
+        if (isinstance(value, _PLAIN) or _is_frozen(value)) and _has_text(value):
             found.append((name, value))
     return found
+
+
+def _is_frozen(value: object) -> bool:
+    parameters: Any = getattr(value, "__dataclass_params__", None)
+    return bool(getattr(parameters, "frozen", False))
+
+
+def _owner(function: Callable[..., Any], prefix: str) -> object:
+    """What a bound method is bound to: two objects' methods have one name.
+
+    Raises:
+        TypeError: it has no faithful text, and no ``key_prefix`` says which object it is.
+    """
+    owner = getattr(function, "__self__", None) if inspect.ismethod(function) else None
+    if _has_text(owner):
+        return owner
+    if not prefix:
+        raise TypeError(
+            f"{name_of(function)} is bound to a {type(owner).__qualname__}, which cannot be part of"
+            " a key; decorate the method in its class, or give key_prefix="
+        )
+    return None
+
+
+def _has_text(value: object) -> bool:
+    try:
+        canonical(value)
+    except (UnkeyableArgumentError, RecursionError):
+        return False
+    return True
 
 
 def _check_names(option: str, names: Iterable[str], known: tuple[str, ...]) -> None:

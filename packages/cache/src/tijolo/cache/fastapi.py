@@ -21,6 +21,7 @@ from tijolo.cache._http import (
     StoredResponse,
     decoded,
     directives,
+    expires_in,
     max_age,
     presents_credentials,
     sorted_query,
@@ -31,7 +32,7 @@ from tijolo.cache.cache import Cache
 from tijolo.cache.decorator import HasCache, TagMaker, TagNames, make_policy, name_of, runner
 from tijolo.cache.errors import UnkeyableArgumentError
 from tijolo.cache.keys import Arguments, canonical
-from tijolo.core import MissingExtraError, route_template
+from tijolo.core import MissingExtraError, route_template, user_id_ctx
 
 try:
     from fastapi.datastructures import DefaultPlaceholder
@@ -160,8 +161,10 @@ def cached_response(
         )
 
         @functools.wraps(endpoint)
-        async def answer(**given: Any) -> Any:
-            return await kept.answer(given)
+        async def answer(*owner: Any, **given: Any) -> Any:
+            # a method's object comes by position
+            by_position = zip(kept.signature.parameters, owner, strict=False)
+            return await kept.answer({**dict(by_position), **given})
 
         wrapper: Any = answer
         wrapper.__signature__ = kept.signature
@@ -242,7 +245,11 @@ class _Endpoint:
             return await self._run(**own)
         before = decoded(injected.headers.raw)
         compute = functools.partial(self._compute, request, injected, own)
-        key = await self._key(request, own)
+        # what a dependency says of this request counts, hit or not
+        said = [pair for pair in before if pair[0] in ("cache-control", "vary")]
+        key = None
+        if why_not_kept(200, said, self._declared) is None:
+            key = await self._key(request, own)
         if key is None:
             self._cache.stats.bypassed += 1
             self._cache.loader.reports.emit("bypass", route_template(request.scope))
@@ -274,7 +281,10 @@ class _Endpoint:
         )
 
     def _ttl_of(self, answer: Answer) -> float | None:
-        allowed = max_age(answer.stored.header("cache-control"))
+        stored = answer.stored
+        allowed: float | None = max_age(stored.header("cache-control"))
+        if allowed is None:
+            allowed = expires_in(stored.header("expires"), self._cache.loader.now())
         ttl: float = self._policy.ttl
         ttl = ttl if allowed is None else min(ttl, allowed)
         return ttl if ttl > 0 else None
@@ -285,7 +295,9 @@ class _Endpoint:
         """The key; None for a request that is computed for its sender alone."""
         scope = request.scope
         known = self._public or self._principal is not None
-        if not known and presents_credentials(scope, self._credentials):
+        if not known and (
+            user_id_ctx.get() is not None or presents_credentials(scope, self._credentials)
+        ):
             return None
         query = sorted_query(scope.get("query_string", b""), self._query, self._max_query_bytes)
         if query is None:

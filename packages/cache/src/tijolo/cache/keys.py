@@ -28,6 +28,8 @@ MAX_TAGS = 32
 """Tags of one entry."""
 MAX_KNOWN = 1_024
 """Lists of tags whose keys are remembered."""
+MAX_KNOWN_CHARACTERS = 4_096
+"""Of one such list; the keys of a longer one are made each time."""
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -79,14 +81,26 @@ def _compound(value: Any, kind: type, depth: int) -> str:
         member = value.value if isinstance(value, Flag) else value.name
         return _named("E", kind, _write(member, depth + 1))
     if isinstance(value, BaseModel):
-        fields = {**value.__dict__, **(value.__pydantic_extra__ or {})}
-        return _named("M", kind, _pairs("{", fields.items(), depth))
+        fields = {**_state(value, kind), **(value.__pydantic_extra__ or {})}
+        private: dict[str, Any] = value.__pydantic_private__ or {}
+        hidden = _pairs("{", private.items(), depth) if private else ""
+        return _named("M", kind, _pairs("{", fields.items(), depth) + hidden)
     if isinstance(value, type):
         return _named("C", value, "")
     if dataclasses.is_dataclass(value):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        names = [f.name for f in dataclasses.fields(value)]
+        fields = {**_state(value, kind), **{n: getattr(value, n) for n in names}}
         return _named("D", kind, _pairs("{", fields.items(), depth))
     return _container_or_subclass(value, kind, depth)
+
+
+def _state(value: object, kind: type) -> dict[str, Any]:
+    """What an object holds, a subclass's own attributes too; not what it computed of that."""
+    return {
+        name: item
+        for name, item in getattr(value, "__dict__", {}).items()
+        if not isinstance(getattr(kind, name, None), functools.cached_property)
+    }
 
 
 def _container_or_subclass(value: Any, kind: type, depth: int) -> str:
@@ -188,6 +202,8 @@ class Keyspace:
         known = self._known.get(names)
         if known is None:
             known = tuple(sorted({self.root_tag, *map(self.tag, names)}))
+            if sum(map(len, names)) > MAX_KNOWN_CHARACTERS:
+                return known  # a caller chooses names; a thousand long ones are much memory
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
             self._known[names] = known

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import math
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -34,6 +36,9 @@ except ImportError as exc:
 __all__ = ["AsyncRedisManager", "LockHeldError", "LockLostError", "RedisBackend", "RedisLock"]
 
 _logger = logging.getLogger("tijolo.cache.redis")
+_NOT_A_URL = (
+    "the URL of Redis cannot be read; a password with /, #, ?, @, [ or ] has to be percent-encoded"
+)
 _DEFAULTS: dict[str, Any] = {
     "socket_timeout": 1.0,
     "socket_connect_timeout": 1.0,
@@ -66,8 +71,7 @@ class AsyncRedisManager:
     """
 
     def __init__(self, url: str, *, decode_responses: bool = True, **client_kwargs: Any) -> None:
-        if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("the URL of Redis starts with redis://, rediss:// or unix://")
+        _check_url(url)
         self._url = url
         self.decode_responses = decode_responses
         self._kwargs = {**_DEFAULTS, **client_kwargs}
@@ -103,9 +107,10 @@ class AsyncRedisManager:
         place = (parts.hostname or "") if parts.scheme != "unix" else parts.path
         try:
             port = f":{parts.port}" if parts.port else ""
-        except ValueError:
+        except ValueError:  # out of range
             port = ""
-        database = parts.path if parts.scheme != "unix" else ""
+        shown = parts.scheme != "unix" and parts.path.strip("/").isdigit()
+        database = parts.path if shown else ""
         return f"AsyncRedisManager({parts.scheme}://{place}{port}{database}, {state})"
 
     @property
@@ -183,7 +188,11 @@ class AsyncRedisManager:
         return self._cache
 
     async def increment(self, key: str, *, amount: int = 1, ttl_seconds: float) -> int:
-        """Count atomically; the counter always has an end, counted from its first increment."""
+        """Count atomically; the counter always has an end, counted from its first increment.
+
+        Raises:
+            ValueError: ``ttl_seconds`` is not above 0.
+        """
         value = await _evaluate(
             self.client, scripts.INCREMENT, [key], [amount, _milliseconds(ttl_seconds)]
         )
@@ -198,24 +207,33 @@ class AsyncRedisManager:
         lock: a failover may lose it.
 
         Raises:
+            ValueError: ``lease_seconds`` is not above 0.
             LockHeldError: somebody else holds it.
             LockLostError: at the end of the block, when the lease ended first.
         """
         token = secrets.token_hex(16)
         keys = [f"{{{name}}}:lock", f"{{{name}}}:fence"]
-        fence = await _evaluate(
-            self.client, scripts.LOCK, keys, [token, _milliseconds(lease_seconds)]
-        )
+        try:
+            fence = await _evaluate(
+                self.client, scripts.LOCK, keys, [token, _milliseconds(lease_seconds)]
+            )
+        except (asyncio.CancelledError, RedisError, OSError, BackendRefusedError):
+            await self._let_go(keys[0], token)  # it may have been granted
+            raise
         if fence is None:
             raise LockHeldError(f"the lock {name!r} is held by another")
         try:
             yield RedisLock(self.client, keys[0], token, int(fence))
         except BaseException:
-            with contextlib.suppress(RedisError, OSError):  # the lease ends by itself
-                await _evaluate(self.client, scripts.RELEASE, keys[:1], [token])
+            await self._let_go(keys[0], token)
             raise
         if not await _evaluate(self.client, scripts.RELEASE, keys[:1], [token]):
             raise LockLostError(f"the lock {name!r} ended before its block; raise the lease")
+
+    async def _let_go(self, key: str, token: str) -> None:
+        """Release where that can be; else the lease ends by itself."""
+        with contextlib.suppress(RedisError, OSError, BackendRefusedError, NotConnectedError):
+            await _evaluate(self.client, scripts.RELEASE, [key], [token])
 
 
 class RedisLock:
@@ -317,7 +335,24 @@ def _lease(key: str) -> str:
 
 
 def _milliseconds(seconds: float) -> int:
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"{seconds!r} seconds; a time to live is above 0 and has an end")
     return max(1, round(seconds * 1000))
+
+
+def _check_url(url: str) -> None:
+    """Refuse what would be taken apart at the wrong place, without a word of it."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("redis", "rediss", "unix")
+        port = parts.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
+    except ValueError:
+        raise ValueError(_NOT_A_URL) from None
+    if not known:
+        raise ValueError("the URL of Redis starts with redis://, rediss:// or unix://")
+    rest = parts.path + parts.fragment + ("" if parts.hostname else parts.query)
+    if parts.scheme != "unix" and ("@" in rest or (port and not port.isdigit())):
+        raise ValueError(_NOT_A_URL)
 
 
 def _snapshot(found: list[bytes | None]) -> Snapshot:

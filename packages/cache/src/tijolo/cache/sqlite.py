@@ -16,10 +16,11 @@ from typing import TypeVar
 
 from tijolo.cache.backends import Snapshot
 from tijolo.cache.errors import NotConnectedError
+from tijolo.cache.keys import MAX_TAGS
 
 T = TypeVar("T")
 SWEEP_EVERY = 100
-"""Stores between two looks at the limits."""
+"""Computations between two looks at the limits, whether their results are stored or not."""
 ENTRY_OVERHEAD_BYTES = 200
 
 _SCHEMA = """
@@ -30,28 +31,22 @@ CREATE TABLE IF NOT EXISTS lease (
     key TEXT PRIMARY KEY, token TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tag (
     key TEXT PRIMARY KEY, version TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS tag_until ON tag (until);
 """
-_OVER_THE_LIMITS = """
-DELETE FROM entry WHERE key IN (
-    SELECT key FROM (
-        SELECT key,
-            row_number() OVER newest AS place,
-            sum(length(key) + length(data) + ?) OVER newest AS size
-        FROM entry WINDOW newest AS (ORDER BY until DESC, key))
-    WHERE place > ? OR size > ?)
-"""
+_SIZE = "length(key) + length(data) + ?"
+SWEPT_AT_ONCE = 200
 
 
 class SQLiteBackend:
     """For several processes on one machine that share no Redis.
 
     A thread of its own does the work, so that the event loop never waits for the disk; each
-    operation is one transaction. Every 100 stores, what has expired goes, and then what expires
-    first until the limits hold. The file is readable by its owner alone.
+    operation is one transaction. Every 100 computations, what has expired goes, and then what
+    expires first until the limits hold. The file is readable by its owner alone.
 
     Args:
         path: The file; its directory must exist. ``":memory:"`` for tests.
-        max_entries: Entries kept.
+        max_entries: Entries kept, and about twice as many tags.
         max_bytes: Keys and data together, with some 200 bytes for each entry.
         busy_seconds: How long to wait while another process writes.
         clock: Seconds since the epoch, the same for all processes.
@@ -75,7 +70,7 @@ class SQLiteBackend:
         self._max_entries, self._max_bytes = max_entries, max_bytes
         self._worker: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
-        self._stores = 0
+        self._computations = 0
 
     def __repr__(self) -> str:
         return f"SQLiteBackend({self._path!r})"
@@ -194,6 +189,7 @@ class SQLiteBackend:
         def work() -> None:
             with self._transaction():
                 self._rows("DELETE FROM lease WHERE key = ? AND token = ?", (key, token))
+                self._sweep(self._clock())
 
         await self._run(work)
 
@@ -255,9 +251,35 @@ class SQLiteBackend:
         return Snapshot(data, versions)
 
     def _sweep(self, now: float) -> None:
-        self._stores += 1
-        if self._stores % SWEEP_EVERY:
+        self._computations += 1
+        # the first one looks as well: a process may end before its hundredth
+        if self._computations % SWEEP_EVERY and self._computations > 1:
             return
         for table in ("entry", "lease", "tag"):
             self._rows(f"DELETE FROM {table} WHERE until <= ?", (now,))  # noqa: S608
-        self._rows(_OVER_THE_LIMITS, (ENTRY_OVERHEAD_BYTES, self._max_entries, self._max_bytes))
+        self._sweep_entries()
+        tags = self._numbers("SELECT count(*) FROM tag")[0] - 2 * self._max_entries - MAX_TAGS
+        if tags > 0:
+            self._rows(
+                "DELETE FROM tag WHERE key IN (SELECT key FROM tag ORDER BY until LIMIT ?)", (tags,)
+            )
+
+    def _sweep_entries(self) -> None:
+        # along the index, and not over the whole table: other processes wait for this
+        count, size = self._numbers(
+            f"SELECT count(*), ifnull(sum({_SIZE}), 0) FROM entry",  # noqa: S608
+            (ENTRY_OVERHEAD_BYTES,),
+        )
+        while count > self._max_entries or size > self._max_bytes:
+            first = self._rows(
+                f"SELECT key, {_SIZE} FROM entry ORDER BY until, key LIMIT ?",  # noqa: S608
+                (ENTRY_OVERHEAD_BYTES, SWEPT_AT_ONCE),
+            )
+            for key, taken in first:
+                if count <= self._max_entries and size <= self._max_bytes:
+                    break
+                self._rows("DELETE FROM entry WHERE key = ?", (key,))
+                count, size = count - 1, size - int(str(taken))
+
+    def _numbers(self, sql: str, parameters: Sequence[object] = ()) -> list[int]:
+        return [int(str(number)) for number in self._rows(sql, parameters)[0]]

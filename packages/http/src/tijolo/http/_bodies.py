@@ -6,6 +6,7 @@ only then can anybody count. Here a piece is inflated at most 64 KiB at a time.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import cast
@@ -83,8 +84,10 @@ class BoundedBody(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Give the connection back."""
+        closing = asyncio.ensure_future(self._stream.aclose())
         try:
-            await self._stream.aclose()
+            # httpcore keeps the connection of a close that is cancelled in the middle for ever
+            await asyncio.shield(closing)
         finally:
             self._end(None)
 
@@ -103,7 +106,7 @@ class Inflater:
         Raises:
             httpx.DecodingError: when it is not what it claims to be.
         """
-        while True:
+        while data or self._begun:
             if self._inflate.eof:
                 if self._bits != _GZIP or data[:1] != _GZIP_MAGIC:
                     return  # the end; servers pad it
@@ -155,8 +158,14 @@ def bound(
     """
     headers = response.headers
     length = headers.get("content-length", "")
-    if has_body and limit is not None and length.isdigit() and int(length[:20]) > limit:
+    announced = int(length[:20]) if length.isascii() and length.isdigit() else 0
+    if has_body and limit is not None and announced > limit:
         raise ResponseTooLargeError(host, limit)
+    if response.is_closed:  # a transport that had the whole body: nothing will read it again
+        if limit is not None and len(response.content) > limit:
+            raise ResponseTooLargeError(host, limit)
+        on_end(None)
+        return response
     coding = headers.get("content-encoding", "").strip().lower()
     inflater: Inflater | None = None
     if has_body and coding not in ("", "identity"):

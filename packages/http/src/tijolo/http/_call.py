@@ -78,6 +78,11 @@ class Call:
         follow_redirects: bool,
         clock: Callable[[], float],
     ) -> None:
+        if unknown := options.keys() - RequestOptions.__optional_keys__:
+            raise TypeError(
+                f"a call has no option {', '.join(sorted(unknown))}; it has"
+                f" {', '.join(sorted(RequestOptions.__optional_keys__))}"
+            )
         self.method = method
         params = options.get("params")
         self.url = url if params is None else url.copy_merge_params(params)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +33,7 @@ _log = logging.getLogger("tijolo.http")
 _NO_BODY = (204, 304)
 _CREDENTIALS = "tijolo_credentials"
 _EXPECTED = (asyncio.CancelledError, CircuitOpenError)
+_VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")  # RFC 9110, section 5.5
 
 _Pool = Callable[[], Awaitable[httpx.AsyncBaseTransport]]
 """The client's transport; raises when the client was closed between two attempts."""
@@ -147,8 +149,15 @@ class Engine:
             response = await self._hop(signed or request, progress, transport)
             if response.status_code == 401 and auth and signed and call.replayable and not renewed:
                 renewed = True
-                if await auth.refresh(signed.extensions[_CREDENTIALS]):
+                try:
+                    again = await auth.refresh(signed.extensions[_CREDENTIALS])
+                except BaseException:
                     await response.aclose()
+                    raise
+                if again:
+                    await response.aclose()
+                    # a stream is used up and made anew; what a redirect asked for has none
+                    request = request if history else call.request()
                     continue
             if not (call.follow_redirects and response.has_redirect_location):
                 response.history = history
@@ -184,18 +193,13 @@ class Engine:
         self, request: httpx.Request, progress: _Progress, transport: httpx.AsyncBaseTransport
     ) -> httpx.Response:
         """One request and the headers of its response, with leave of the origin's circuit."""
+        _refuse_illegal(request)
         host = origin_of(request.url)
         origin = self.origins.get(host)
-        if origin.places is not None:
-            await self._wait_for_place(origin.places, request)
-        try:
-            permit = origin.circuit.acquire()
-        except CircuitOpenError:
-            if origin.places is not None:
-                origin.places.release()
-            raise
+        permit = await self._admitted(origin, request)
 
         def ended(error: BaseException | None) -> None:
+            origin.calls -= 1
             if origin.places is not None:
                 origin.places.release()
             if isinstance(error, httpx.RequestError):
@@ -224,6 +228,22 @@ class Engine:
         except BaseException as error:
             ended(error)
             await response.aclose()
+            raise
+
+    async def _admitted(self, origin: Origin, request: httpx.Request) -> Permit:
+        """A place among the calls to ``origin``, and its circuit's leave."""
+        origin.calls += 1
+        try:
+            if origin.places is not None:
+                await self._wait_for_place(origin.places, request)
+            try:
+                return origin.circuit.acquire()
+            except CircuitOpenError:
+                if origin.places is not None:
+                    origin.places.release()
+                raise
+        except BaseException:
+            origin.calls -= 1
             raise
 
     @staticmethod
@@ -331,7 +351,7 @@ class Engine:
                 "%s %s%s %s",
                 call.method,
                 call.origin,
-                call.route or call.url.path,
+                call.route or call.url.raw_path.partition(b"?")[0].decode("ascii"),
                 outcome,
                 extra={
                     "http_method": call.method,
@@ -353,3 +373,14 @@ class Engine:
                 seconds=seconds,
             )
             self.observers.tell(lambda observer: observer.on_call(event))
+
+
+def _refuse_illegal(request: httpx.Request) -> None:
+    """h11 refuses such a header too, and quotes its value, which may be a credential."""
+    for name, value in request.headers.raw:
+        if not _VALUE.fullmatch(value):
+            raise httpx.LocalProtocolError(
+                f"the value of the header {name.decode('latin-1')!r} holds a line break, a NUL, or"
+                " spaces around it",
+                request=request,
+            )

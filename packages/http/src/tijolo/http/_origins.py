@@ -35,15 +35,21 @@ class Origin:
     budget: RetryBudget
     places: asyncio.Semaphore | None
     """One for each call that may run; None for any number."""
+    calls: int = 0
+    """Under way, or waiting for a place."""
 
 
 class OriginTable:
-    """At most ``limit`` origins. The longest unused one that has no failures makes room.
+    """At most ``limit`` origins, and those that are being called. The longest unused one that has
+    no failures makes room.
 
-    When every one has failures, the longest unused goes, with what was known about it.
+    When every one has failures, the longest unused goes, with what was known about it. One that is
+    being called stays: its places would be given out a second time.
     """
 
     def __init__(self, make: Callable[[str], Origin], limit: int) -> None:
+        if limit < 1:
+            raise ValueError(f"max_origins must be at least 1, got {limit}")
         self._make = make
         self._limit = limit
         self._origins: OrderedDict[str, Origin] = OrderedDict()
@@ -54,17 +60,21 @@ class OriginTable:
         if origin is not None:
             self._origins.move_to_end(name)
             return origin
-        if len(self._origins) >= self._limit:
-            self._make_room()
+        while len(self._origins) >= self._limit and self._make_room():
+            pass
         return self._origins.setdefault(name, self._make(name))
 
     def find(self, name: str) -> Origin | None:
         """The origin called ``name``, or None."""
         return self._origins.get(name)
 
-    def _make_room(self) -> None:
-        idle = (name for name, origin in self._origins.items() if origin.circuit.idle)
-        del self._origins[next(idle, next(iter(self._origins)))]
+    def _make_room(self) -> bool:
+        free = [name for name, origin in self._origins.items() if not origin.calls]
+        if not free:
+            return False
+        idle = (name for name in free if self._origins[name].circuit.idle)
+        del self._origins[next(idle, free[0])]
+        return True
 
     def __iter__(self) -> Iterator[Origin]:
         return iter(tuple(self._origins.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextvars
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -234,6 +235,8 @@ class OAuth2ClientCredentials:
         try:
             seconds = float(lifetime)
         except (TypeError, ValueError):
+            seconds = 300.0
+        if math.isnan(seconds):
             seconds = 300.0
         return token, min(max(seconds, 0.0), 86_400.0)
 

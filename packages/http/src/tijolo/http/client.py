@@ -19,6 +19,7 @@ from tijolo.http._bodies import ACCEPT_ENCODING
 from tijolo.http._call import Call, RequestOptions
 from tijolo.http._engine import Engine
 from tijolo.http._origins import Origin, OriginTable, origin_of
+from tijolo.http._renewed_pool import RenewedPool
 from tijolo.http._version import __version__
 from tijolo.http.auth import Auth
 from tijolo.http.circuit import Circuit, CircuitPolicy, CircuitSnapshot, CircuitState
@@ -40,6 +41,7 @@ _HEADERS = httpx.Headers(
         "User-Agent": f"tijolo-http/{__version__}",
     }
 )
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 DEFAULT_MAX_RESPONSE_BYTES = 10 * 1024 * 1024
 _CREDENTIAL = re.compile(
     r"authorization|cookie|secret|token|password|credential|apikey|(^|[-_])(auth|key|session)([-_]|$)",
@@ -152,7 +154,7 @@ class HTTPClient:
         self._guard = guard
         self._given = transport
         self._limits = limits or PoolLimits()
-        self._proxy = proxy
+        self._proxy = _checked_proxy(proxy)
         self._health_path = health_path
         self._clock = clock
         self._observers = Observers(observers)
@@ -320,11 +322,13 @@ class HTTPClient:
         if self._given is not None:
             return self._given()
         # reading certificate authorities takes tens of milliseconds
+        context = await asyncio.to_thread(httpx.create_ssl_context, verify=self._verify)
+        return RenewedPool(lambda: self._make_pool(context), self._limits.max_connections)
+
+    def _make_pool(self, context: ssl.SSLContext) -> httpx.AsyncBaseTransport:
         if self._guard is not None:
-            return await asyncio.to_thread(
-                self._guard.transport, verify_tls=self._verify, limits=self._limits
-            )
-        return await asyncio.to_thread(open_transport, self._verify, self._limits, self._proxy)
+            return self._guard.transport(verify_tls=context, limits=self._limits)
+        return open_transport(context, self._limits, self._proxy)
 
     def _make_origin(self, name: str) -> Origin:
         places = self._limits.max_calls_per_origin
@@ -380,8 +384,20 @@ def _base(base_url: str) -> httpx.URL:
     if url.userinfo:
         raise ValueError("base_url holds credentials, which end in logs; give them as auth=")
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        raise ValueError(f"base_url must be http(s)://host[:port][/path], got {url!r}")
+        # not quoted: what is no URL may well be user:password@host
+        raise ValueError("base_url must be http(s)://host[:port][/path]")
     return url if url.raw_path.endswith(b"/") else url.copy_with(raw_path=url.raw_path + b"/")
+
+
+def _checked_proxy(proxy: str | None) -> str | None:
+    """httpx checks it too, late, and quotes what it does not understand: user:password@host."""
+    try:
+        url = None if proxy is None else httpx.URL(proxy)
+    except httpx.InvalidURL:
+        raise ValueError("proxy is not a URL") from None
+    if url is not None and not (url.host and url.scheme in _PROXY_SCHEMES):
+        raise ValueError(f"proxy must be a URL with one of {', '.join(_PROXY_SCHEMES)}")
+    return proxy
 
 
 def _refuse_both(one: str, given: bool, other: str, value: object) -> None:

@@ -34,7 +34,8 @@ _MOST_ADDRESSES = 16
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
-# The IANA special-purpose registries, RFC 6890 and what came after it.
+# The IANA special-purpose registries, RFC 6890 and what came after it, and one public address that
+# is a cloud's inside.
 _SPECIAL: tuple[tuple[IPNetwork, str], ...] = tuple(
     (ipaddress.ip_network(network), reason)
     for network, reason in (
@@ -42,6 +43,7 @@ _SPECIAL: tuple[tuple[IPNetwork, str], ...] = tuple(
         ("10.0.0.0/8", "private"),
         ("100.64.0.0/10", "shared, behind a carrier's NAT"),
         ("127.0.0.0/8", "loopback"),
+        ("168.63.129.16/32", "Azure's own services, WireServer among them"),
         ("169.254.0.0/16", "link-local, where clouds keep their metadata"),
         ("172.16.0.0/12", "private"),
         ("192.0.0.0/24", "protocol assignments"),
@@ -116,7 +118,7 @@ class AddressGuard:
         """
         try:
             parsed = httpx.URL(url)
-        except (httpx.InvalidURL, TypeError) as error:
+        except (httpx.InvalidURL, TypeError, UnicodeError) as error:
             raise AddressNotAllowedError("", "not a URL") from error
         host = parsed.raw_host.decode("ascii")
         if parsed.scheme not in self._schemes:

@@ -29,7 +29,8 @@ from typing import (
 )
 from urllib.parse import ParseResult, quote, urlparse
 
-from pydantic import SecretStr, TypeAdapter
+import httpx
+from pydantic import PydanticUserError, SecretStr, TypeAdapter
 
 from tijolo.core import BaseStrEnum
 from tijolo.http import _intercept
@@ -55,7 +56,6 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 if TYPE_CHECKING:
-    import httpx
     from typing_extensions import TypeVar as TypeVarWithDefault
 
     AnswerT = TypeVarWithDefault("AnswerT", default=httpx.Response)
@@ -203,6 +203,8 @@ class EndpointsDeclaration(ApiHTTP):
         self.base_url = (base_url or (client.base_url if client else "")).rstrip("/")
         if not self.base_url:
             raise ValueError(f"{type(self).__name__} needs a base_url")
+        if httpx.URL(self.base_url).userinfo:
+            raise ValueError("base_url holds credentials, which the page shows; give them as auth=")
         self.credentials = Credentials(credentials)
         self._owns_client = client is None
         self.client = client or HTTPClient(base_url=self.base_url, auth=auth, **client_options)
@@ -437,7 +439,7 @@ class Endpoint(Generic[P, R]):
                 }
                 for parameter in self.signature().parameters.values()
             ],
-            "response": answers.success.json_schema(),
+            "response": _json_schema(answers.success),
             "errors": {str(k): _schema(model) for k, model in answers.errors.items()},
             "patterns": [pattern.describe() for pattern in self.patterns],
         }
@@ -481,9 +483,15 @@ class IntegrationRegistry:
                 raise
 
     async def disconnect(self) -> None:
-        """Close every integration, in reverse."""
+        """Close every integration, in reverse; what one of them raises is raised at the end."""
+        failed: Exception | None = None
         for integration in reversed(self._integrations):
-            await integration.disconnect()
+            try:
+                await integration.disconnect()
+            except Exception as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     async def health_check(self) -> bool:
         """Whether all of them are well."""
@@ -507,7 +515,14 @@ def _status_models(owner: type) -> dict[int | str, Any]:
 
 
 def _schema(model: Any) -> dict[str, Any]:
-    return TypeAdapter(model).json_schema()
+    return _json_schema(TypeAdapter(model))
+
+
+def _json_schema(adapter: TypeAdapter[Any]) -> dict[str, Any]:
+    try:
+        return adapter.json_schema()
+    except PydanticUserError:  # one model that has none does not cost the whole page
+        return {"description": "This model has no JSON schema."}
 
 
 def _type_name(annotation: Any) -> str:

@@ -44,11 +44,11 @@ class PoolLimits:
 
 
 def open_transport(
-    verify: bool | ssl.SSLContext, limits: PoolLimits, proxy: str | None
+    context: ssl.SSLContext, limits: PoolLimits, proxy: str | None
 ) -> httpx.AsyncBaseTransport:
-    """httpx's own transport; reads certificate authorities, so call it in a thread."""
+    """httpx's own transport."""
     return httpx.AsyncHTTPTransport(
-        verify=verify,
+        verify=context,
         limits=httpx.Limits(
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,

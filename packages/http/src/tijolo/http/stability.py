@@ -416,6 +416,7 @@ class Bulkhead(StabilityPattern):
         self._max_waiting = max_waiting
         self._max_wait = max_wait_seconds
         self._places = asyncio.Semaphore(max_concurrent)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting = 0
 
     async def run(self, func: Callable[[], Awaitable[R]], name: str) -> R:
@@ -424,14 +425,19 @@ class Bulkhead(StabilityPattern):
         Raises:
             BulkheadFullError: when there is none, or none in time.
         """
-        if self._places.locked():
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:  # decorators outlive event loops, in tests above all
+            self._loop, self._waiting = loop, 0
+            self._places = asyncio.Semaphore(self._max_concurrent)
+        places = self._places
+        if places.locked():
             await self._wait(name)
         else:
-            await self._places.acquire()  # does not wait
+            await places.acquire()  # does not wait
         try:
             return await func()
         finally:
-            self._places.release()
+            places.release()
 
     async def _wait(self, name: str) -> None:
         full = BulkheadFullError(f"{name} already runs {self._max_concurrent} times")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
-from random import getrandbits
+from os import urandom
 
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope
@@ -75,8 +75,8 @@ class Attempt:
         self.key = blake2b(same, digest_size=32).hexdigest()
         said = b"%d:%b%b" % (len(query), query, body)
         self.fingerprint = blake2b(said, digest_size=32).hexdigest()
-        # names an attempt and guards nothing, like a request's id
-        self.owner = getrandbits(128).to_bytes(16).hex()
+        # not of `random`: processes that seed it alike would be one owner, and run a key twice
+        self.owner = urandom(16).hex()
 
 
 class Credentials:
@@ -88,29 +88,33 @@ class Credentials:
     """
 
     def __init__(self, header_name: bytes, cookie_names: frozenset[bytes]) -> None:
-        self._wanted = frozenset({header_name, b"authorization", b"cookie"})
+        self._wanted = frozenset({header_name, b"authorization", b"x-api-key", b"cookie"})
         self._cookie_names = cookie_names
 
     def keys_and_credentials(self, scope: Scope) -> tuple[list[bytes], bytes]:
         """The values of the key's header, and the credentials of the request, in one pass."""
-        wanted, keys, found = self._wanted, list[bytes](), b""
+        wanted, keys, found, cookies = self._wanted, list[bytes](), b"", list[bytes]()
         for pair in scope["headers"]:
             name, value = pair
             if name not in wanted:
                 continue
-            if name == b"authorization":
-                found += b"\0authorization:" + value
+            if name == b"authorization" or name == b"x-api-key":
+                found += b"\0%b:%b" % (name, value)
             elif name == b"cookie":
-                found += b"\0cookie:" + self._of_the_caller(value)
+                cookies.append(value)
             else:
                 keys.append(value)
+        if cookies:
+            found += self._of_the_caller(b"; ".join(cookies))  # HTTP/2 may cut them apart
         return keys, found
 
     def _of_the_caller(self, cookies: bytes) -> bytes:
-        if not self._cookie_names:
-            return cookies
-        pairs = [pair.strip(b" \t") for pair in cookies.split(b";")]
-        return b";".join(sorted(p for p in pairs if p.partition(b"=")[0] in self._cookie_names))
+        if self._cookie_names:
+            pairs = [pair.strip(b" \t") for pair in cookies.split(b";")]
+            named = (p for p in pairs if p.partition(b"=")[0].strip(b" \t") in self._cookie_names)
+            cookies = b";".join(sorted(named))
+        # cookies that nobody named are no more than none: one may be new at the second try
+        return b"\0cookie:" + cookies if cookies else b""
 
 
 async def read_body(receive: Receive, max_bytes: int) -> Message | None:

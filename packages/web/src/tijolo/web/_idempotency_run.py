@@ -25,6 +25,7 @@ class Run:
 
     # of the class until they change: a shorter start of each request
     settled = False
+    _ending = False
     _status = 0
     _size = 0
     _can_be_kept = True
@@ -33,6 +34,7 @@ class Run:
 
     def __init__(self, guard: IdempotencyMiddleware, attempt: Attempt, send: Send) -> None:
         self._guard, self._attempt, self._send = guard, attempt, send
+        self.fingerprint = attempt.fingerprint
         self._headers: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
 
@@ -65,7 +67,9 @@ class Run:
         elif kind == "http.response.start":
             headers = message.get("headers", ())
             # ASGI allows any iterable, also one that can be read only once
-            self._headers = message["headers"] = list(headers)
+            self._headers = list(headers)
+            # a list of its own: outer layers add to it what is not the application's
+            message["headers"] = self._headers.copy()
             self._status = message["status"]
             if message.get("trailers"):
                 self._cannot_be_kept()
@@ -77,20 +81,26 @@ class Run:
 
     async def settle(self) -> None:
         """Tell the store how it ended, as far as it got."""
-        guard = self._guard
-        answer = None
+        guard, answer = self._guard, None
+        self._ending = True
         if self._status and guard.final(self._status):
             answer = self._answer()
             if answer is None and guard.not_kept == "mark":
                 answer = b""
+        told = False
         try:
-            if not await self._tell(answer) and answer is not None:
-                _log.error("the lease of an idempotency key was lost: the request ran twice")
+            told = await self._tell(answer)
+            if not told and answer is not None:
+                _log.error("the lease of an idempotency key was lost: its request may run twice")
         except Exception as exc:
             guard.health.failed(exc)
+            if answer is None:
+                guard.later(lambda: self._tell(None))
+        if not told and answer is not None:
             # the work is done: its answer goes out, and is kept when the store is back
-            guard.later(lambda: self._tell(answer))
+            guard.keep_later(self._attempt, answer)
         self.settled = True
+        self.wake()  # a background task may keep the application busy for long
 
     def _answer(self) -> bytes | None:
         if not (self._complete and self._can_be_kept):
@@ -128,5 +138,23 @@ class Run:
         except Exception as exc:
             guard.health.failed(exc)
             return
-        if not held and not self.settled:
-            _log.error("the lease of an idempotency key was lost while its request runs")
+        if not held and not self._ending:
+            if await self.take_back():
+                _log.warning("the lease of an idempotency key was lost and is held again")
+            else:
+                _log.error("the lease of an idempotency key was lost while its request runs")
+
+    async def take_back(self) -> bool:
+        """Reserve the key once more, if the store has forgotten it and nobody else holds it."""
+        guard, attempt = self._guard, self._attempt
+        try:
+            state, _ = await guard.store.reserve(
+                attempt.key, attempt.fingerprint, attempt.owner, guard.lease_seconds
+            )
+            if self._ending and state == "acquired":
+                # it ended meanwhile: a key that it had released stays free
+                await guard.store.release(attempt.key, attempt.owner)
+        except Exception as exc:
+            guard.health.failed(exc)
+            return False
+        return state != "running" and state != "mismatch"

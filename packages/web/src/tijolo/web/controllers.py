@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, ClassVar, TypeVar
 
+# house: allow library, a hard dependency of starlette, whose cancel scopes it makes
+from anyio import CancelScope
 from fastapi import APIRouter, Depends
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
@@ -20,6 +22,7 @@ from tijolo.web._logging import with_request_id
 
 _ROUTES, _BEFORE, _AFTER = "__tijolo_routes__", "__tijolo_before__", "__tijolo_after__"
 _DEVELOPMENT = "__tijolo_development__"
+_OURS = "__tijolo_"
 _SELF, _REQUEST = "self", "request_of_the_controller"
 _log = with_request_id(logging.getLogger("tijolo.web.controllers"))
 
@@ -103,7 +106,9 @@ def before_request(method: Method) -> Method:
     """Run ``method(self, request)`` before each endpoint, once its input is valid.
 
     A response that it returns is the answer, and the endpoint does not run; so does what it
-    raises. Hooks run in the order of their definition, a base class's first.
+    raises. Around an endpoint that streams it runs when the answer has begun, so that its error
+    can only cut the answer off: whom not to let in is for ``dependencies``. Hooks run in the order
+    of their definition, a base class's first.
     """
     _check_is_function(method, "a hook")
     setattr(method, _BEFORE, True)
@@ -169,9 +174,12 @@ def _router_of(
     build, hooks = _builder(controller), _Hooks.of(controller)
     for name, made in routes.items():
         method = getattr(controller, name)
-        if getattr(method, _DEVELOPMENT, False) and not developing:
+        marks = _marks_of(controller, name)
+        if marks.get(_DEVELOPMENT, False) and not developing:
             continue
         endpoint = _endpoint(method, controller, build, hooks)
+        for mark, value in marks.items():
+            setattr(endpoint, mark, value)
         for one in made:
             options: dict[str, Any] = {"name": name, **one.options}
             router.add_api_route(one.path, endpoint, methods=list(one.methods), **options)
@@ -188,6 +196,21 @@ def _routes_of(controller: type[Controller]) -> dict[str, list[_Route]]:
             elif name in found and not callable(member):
                 del found[name]  # read = None takes the route away
     return found
+
+
+def _marks_of(controller: type[Controller], name: str) -> dict[str, Any]:
+    """What a method's decorators left on it, and on what it overrides, whose route it keeps.
+
+    ``development``, ``no_cors`` and a cache policy close something: an overriding method would
+    open it without a word. One that declares its own route declares the rest of it as well.
+    """
+    marks: dict[str, Any] = {}
+    for cls in controller.__mro__:
+        own: dict[str, Any] = getattr(vars(cls).get(name), "__dict__", {})
+        marks = {**{key: own[key] for key in own if key.startswith(_OURS)}, **marks}
+        if _ROUTES in own:
+            break
+    return marks
 
 
 @dataclass(frozen=True)
@@ -226,7 +249,9 @@ class _Hooks:
         failed: Exception | None = None
         for hook in self.after:
             try:
-                await _call(hook, controller, request, error)
+                # anyio cancels each await anew in a scope that was cancelled
+                with CancelScope(shield=True):
+                    await _call(hook, controller, request, error)
             except Exception as exc:
                 if failed is not None or error is not None:
                     _log.exception("hook %s failed", hook.__qualname__)

@@ -266,7 +266,7 @@ class _Page:
     def send(self, message: Message) -> Awaitable[None]:
         """Mark the start of a response that shows a token: it is for this browser alone."""
         if self._cookie is not None and message["type"] == "http.response.start":
-            headers = list(message.get("headers", ()))
+            headers = [pair for pair in message.get("headers", ()) if not _may_be_kept(pair)]
             if self._new:
                 headers.append((b"set-cookie", self._set_cookie(self._cookie)))
             headers.append((b"vary", b"Cookie"))
@@ -336,6 +336,11 @@ def _page_of(request: Request) -> _Page:
     if page is None:
         raise RuntimeError("no CSRFMiddleware is around the application; add it to have tokens")
     return page
+
+
+def _may_be_kept(header: tuple[bytes, bytes]) -> bool:
+    name, value = header
+    return name.lower() == b"cache-control" and b"no-store" not in value.lower()
 
 
 def _refusal(scope: Scope) -> ASGIApp:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from fastapi.routing import APIRoute
@@ -24,12 +24,14 @@ class CachePolicy:
 
     Raises:
         ValueError: for directives that contradict each other.
+        TypeError: for ``vary`` as a text.
     """
 
     max_age_seconds: int = 0
     """How long an answer may be used without asking; 0 means ask each time (``no-cache``)."""
     public: bool = False
-    """Whether shared caches may keep it; off, it is the user's browser alone (``private``)."""
+    """Whether shared caches may keep it; off, it is the user's browser alone (``private``). An
+    answer that sets a cookie is private all the same."""
     stale_while_revalidate_seconds: int = 0
     immutable: bool = False
     """Never asks again within ``max_age_seconds``, for names that change with the content."""
@@ -39,6 +41,8 @@ class CachePolicy:
     """Request headers that the answer depends on."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.vary, str):
+            raise TypeError(f"vary must be a list of names, got the text {self.vary!r}")
         if self.max_age_seconds < 0 or self.stale_while_revalidate_seconds < 0:
             raise ValueError("seconds must be 0 or more")
         if self.no_store and (self.public or self.immutable or self.max_age_seconds):
@@ -109,6 +113,8 @@ def has_etag(header: str, etag: str) -> bool:
 
 
 def _conditional(request: Request, response: Response, policy: CachePolicy) -> Response:
+    if policy.public and "set-cookie" in response.headers:
+        policy = replace(policy, public=False)  # a shared cache would hand the cookie to everybody
     response.headers.setdefault("Cache-Control", policy.cache_control)
     for name in policy.vary:
         response.headers.add_vary_header(name)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from itertools import chain, repeat
 from typing import Any, Literal
 
 from starlette.requests import Request
@@ -27,6 +29,7 @@ from tijolo.web._idempotency_request import (
     replaying,
 )
 from tijolo.web._idempotency_run import Run
+from tijolo.web._idempotency_unkept import UnkeptAnswers
 from tijolo.web._logging import with_request_id
 from tijolo.web._outage import StoreHealth
 from tijolo.web.handlers import known_problem
@@ -38,6 +41,7 @@ UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 NOT_FINAL_STATUSES = frozenset({401, 407, 408, 409, 421, 423, 424, 425, 429})
 
 MAX_WAITING = 1_000
+MAX_SECONDS = 3660 * 86_400
 _FIRST_POLL_SECONDS, _LAST_POLL_SECONDS = 0.025, 0.5
 _TRIES_LATER_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _log = with_request_id(logging.getLogger("tijolo.web.idempotency"))
@@ -70,7 +74,8 @@ class IdempotencyMiddleware:
         ttl_seconds: How long answers are kept.
         header_name: The header with the key.
         methods: Methods that it works for.
-        principal: Whose key it is; by default the digest of ``Authorization`` and the cookies.
+        principal: Whose key it is; by default the digest of ``Authorization``, ``X-API-Key`` and
+            the cookies.
         cookie_names: The cookies that say who calls, instead of all. A cookie that changes
             between two tries makes them two requests.
         final: Tells by its status whether an answer is kept.
@@ -86,7 +91,8 @@ class IdempotencyMiddleware:
         retry_store_seconds: How long a store that failed is left alone.
 
     Raises:
-        ValueError: for a bound that is not positive, or a safe method.
+        ValueError: for a bound that is not positive, a lease or a time to live beyond ten years,
+            or a safe method.
     """
 
     def __init__(
@@ -114,7 +120,7 @@ class IdempotencyMiddleware:
         self.max_request_bytes, self.max_response_bytes = max_request_bytes, max_response_bytes
         self.not_kept, self.on_store_failure = not_kept, on_store_failure
         _check(ttl_seconds=ttl_seconds, lease_seconds=lease_seconds)
-        if wait_seconds < 0 or max_request_bytes < 0 or max_response_bytes < 0:
+        if not wait_seconds >= 0 or max_request_bytes < 0 or max_response_bytes < 0:
             raise ValueError("wait_seconds, max_request_bytes and max_response_bytes: 0 or more")
         self._methods = frozenset(methods)
         safe = sorted(self._methods & {"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
@@ -126,6 +132,7 @@ class IdempotencyMiddleware:
             frozenset(name.encode("ascii") for name in cookie_names),
         )
         self._running: dict[str, Run] = {}
+        self._unkept = UnkeptAnswers(time.monotonic)
         self._ticking: asyncio.AbstractEventLoop | None = None
         self._waiting = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -195,10 +202,14 @@ class IdempotencyMiddleware:
                 found = await self.store.reserve(
                     attempt.key, attempt.fingerprint, attempt.owner, self.lease_seconds
                 )
-            except Exception as exc:
-                health.failed(exc)
+                if found[0] == "acquired":
+                    found = await self._what_the_store_forgot(attempt)
+            except BaseException as exc:
                 # it may have been reserved all the same
                 self.later(lambda: self.store.release(attempt.key, attempt.owner))
+                if not isinstance(exc, Exception):
+                    raise
+                health.failed(exc)
             else:
                 if health.is_down:
                     health.answered()
@@ -206,6 +217,28 @@ class IdempotencyMiddleware:
         if self.on_store_failure == "closed":
             raise ServiceUnavailableException(retry_after_seconds=1)
         return None, None
+
+    async def _what_the_store_forgot(
+        self, attempt: Attempt
+    ) -> tuple[ReservationState, bytes | None]:
+        """What this process knows of a key that the store has just given to ``attempt``.
+
+        A store that came back empty, or an event loop that stood still for longer than a lease,
+        must not let a request run again that runs here, or was answered here.
+        """
+        store, key, fingerprint = self.store, attempt.key, attempt.fingerprint
+        run, unkept = self._running.get(key), self._unkept.find(key)
+        if unkept is not None and unkept.fingerprint == fingerprint:
+            await store.complete(key, fingerprint, attempt.owner, unkept.answer, self.ttl_seconds)
+            self._unkept.drop(key)
+            return "completed", unkept.answer
+        if unkept is None and (run is None or run.settled):
+            return "acquired", None
+        await store.release(key, attempt.owner)
+        if unkept is not None or run is None:
+            return "mismatch", None
+        await run.take_back()
+        return ("running" if run.fingerprint == fingerprint else "mismatch"), None
 
     async def _wait_for_answer(
         self, attempt: Attempt
@@ -232,7 +265,7 @@ class IdempotencyMiddleware:
         run = self._running.get(key)
         self._waiting += 1
         try:
-            if run is None:
+            if run is None or run.settled:
                 await asyncio.sleep(min(poll, longest))
             else:
                 await asyncio.wait({run.end()}, timeout=longest)
@@ -254,12 +287,22 @@ class IdempotencyMiddleware:
         try:
             await self.app(scope, receive, run.send)
         finally:
-            if not run.settled:
+            if run.settled:
+                self._forget(key, run)
+            else:
                 # in a task of its own: this one may be cancelled, and once more meanwhile
-                await asyncio.shield(self.spawn(run.settle()))
-            if self._running.get(key) is run:
-                del self._running[key]
-            run.wake()
+                await asyncio.shield(self.spawn(self._settle(key, run)))
+
+    async def _settle(self, key: str, run: Run) -> None:
+        try:
+            await run.settle()
+        finally:
+            self._forget(key, run)
+
+    def _forget(self, key: str, run: Run) -> None:
+        if self._running.get(key) is run:
+            del self._running[key]
+        run.wake()
 
     def _tick_from_now_on(self) -> None:
         """Renew the leases of what runs, three times in the life of one, until nothing runs."""
@@ -271,7 +314,8 @@ class IdempotencyMiddleware:
     def _tick(self) -> None:
         self._ticking = None
         for run in self._running.values():
-            self.spawn(run.renew())
+            if not run.settled:
+                self.spawn(run.renew())
         if self._running:
             self._tick_from_now_on()
 
@@ -285,6 +329,27 @@ class IdempotencyMiddleware:
     def later(self, call: Callable[[], Awaitable[object]]) -> None:
         """Try ``call`` a few times from now on, as the store may come back."""
         self.spawn(_try_later(call))
+
+    def keep_later(self, attempt: Attempt, answer: bytes) -> None:
+        """Hold ``answer`` and try to store it until it is, or its time is over."""
+        self._unkept.add(attempt.key, attempt.fingerprint, answer, self.ttl_seconds)
+        self.spawn(self._keep_later(attempt, answer))
+
+    async def _keep_later(self, attempt: Attempt, answer: bytes) -> None:
+        for seconds in chain(_TRIES_LATER_SECONDS, repeat(_TRIES_LATER_SECONDS[-1])):
+            await asyncio.sleep(seconds)
+            if self._unkept.find(attempt.key) is None:
+                return
+            try:
+                kept = await self.store.complete(
+                    attempt.key, attempt.fingerprint, attempt.owner, answer, self.ttl_seconds
+                )
+            except Exception as exc:
+                _log.debug("the idempotency store is still down (%s)", type(exc).__name__)
+            else:
+                if kept:
+                    self._unkept.drop(attempt.key)
+                return
 
 
 async def _name_of(principal: PrincipalFunction, scope: Scope) -> bytes:
@@ -318,5 +383,5 @@ def _kept(answer: bytes | None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
 
 def _check(**positive: float) -> None:
     for name, value in positive.items():
-        if value <= 0:
-            raise ValueError(f"{name} must be more than 0, got {value}")
+        if not 0 < value <= MAX_SECONDS:
+            raise ValueError(f"{name} must be more than 0, at most {MAX_SECONDS}, got {value}")

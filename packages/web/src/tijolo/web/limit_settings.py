@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tijolo.web.idempotency import MAX_SECONDS
 from tijolo.web.rate_limits import Algorithm, rate_limits
 from tijolo.web.settings import StringList
 
@@ -50,9 +51,9 @@ class IdempotencySettings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
 
     IDEMPOTENCY_ENABLED: bool = False
-    IDEMPOTENCY_TTL_SECONDS: float = Field(default=86_400, gt=0)
+    IDEMPOTENCY_TTL_SECONDS: float = Field(default=86_400, gt=0, le=MAX_SECONDS)
     """How long answers are kept."""
-    IDEMPOTENCY_LEASE_SECONDS: float = Field(default=30, gt=0)
+    IDEMPOTENCY_LEASE_SECONDS: float = Field(default=30, gt=0, le=MAX_SECONDS)
     """How long the key of a process that was killed stays reserved."""
     IDEMPOTENCY_WAIT_SECONDS: float = Field(default=10, ge=0)
     """How long a repetition waits for the first request's answer."""

@@ -143,7 +143,12 @@ def make_rate_limit_dependency(
 
     Raises:
         ValueError: for limits that cannot work.
+        TypeError: for a limiter together with what it replaces.
     """
+    if isinstance(limits, RateLimiter) and (
+        store is not None or key_func is not None or cost != 1 or on_store_failure != "local"
+    ):
+        raise TypeError("limiter has its own store, key, cost and on_store_failure")
     limiter = (
         limits
         if isinstance(limits, RateLimiter)

@@ -118,9 +118,7 @@ class MemoryRateLimitStore:
         check_units(cost)
         now = int(self._clock() * 1_000_000)
         found = self._used.get(key)
-        stored: tuple[tuple[int, ...], ...] = ((),) * len(limits)
-        if found is not None and found[0] == limits:
-            stored = found[1]
+        stored = _stored(found, limits)
         spendings = [spend(limit, s, now, cost) for limit, s in zip(limits, stored, strict=True)]
         allowed = all(spending.allowed for spending in spendings)
         if found is not None:
@@ -128,7 +126,9 @@ class MemoryRateLimitStore:
         if allowed and cost:
             if found is None and len(self._used) >= self.max_keys:
                 self._make_room(now)
-            self._used[key] = (limits, tuple([spending.stored for spending in spendings]))
+            self._used[key] = _beside(
+                found, limits, tuple([spending.stored for spending in spendings]), now
+            )
         elif not allowed and len(spendings) > 1:
             spendings = _untouched(limits, stored, now, spendings)
         return Reservation(allowed, tuple([spending.left for spending in spendings]))
@@ -141,12 +141,14 @@ class MemoryRateLimitStore:
         """See :class:`RateLimitStore`."""
         check_units(cost)
         found = self._used.get(key)
-        if found is None or found[0] != limits:
+        if found is None:
             return
         now = int(self._clock() * 1_000_000)
-        pairs = zip(limits, found[1], strict=True)
-        stored = [give_back(limit, used, now, cost) for limit, used in pairs]
-        self._used[key] = (limits, tuple(stored))
+        stored = [
+            give_back(limit, used, now, cost) if limit in limits else used
+            for limit, used in zip(*found, strict=True)
+        ]
+        self._used[key] = (found[0], tuple(stored))
 
     async def reset(self, key: str) -> None:
         """See :class:`RateLimitStore`."""
@@ -162,6 +164,29 @@ class MemoryRateLimitStore:
         for key, _ in oldest:
             self._used.move_to_end(key)
         del self._used[soonest]
+
+
+def _stored(found: _Record | None, limits: Limits) -> tuple[tuple[int, ...], ...]:
+    """What was used of each of ``limits``; nothing of one that is new."""
+    if found is None:
+        return ((),) * len(limits)
+    if found[0] == limits:
+        return found[1]
+    known = dict(zip(*found, strict=True))
+    return tuple([known.get(limit, ()) for limit in limits])
+
+
+def _beside(
+    found: _Record | None, limits: Limits, stored: tuple[tuple[int, ...], ...], now: int
+) -> _Record:
+    """The record with ``stored``, and with what other limits still hold of the same key."""
+    if found is None or found[0] == limits:
+        return limits, stored
+    pairs = zip(*found, strict=True)
+    others = [(o, used) for o, used in pairs if o not in limits and ends_us(o, used) > now]
+    if not others:
+        return limits, stored
+    return (*limits, *[o for o, _ in others]), (*stored, *[used for _, used in others])
 
 
 def _untouched(

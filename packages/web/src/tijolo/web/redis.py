@@ -19,12 +19,15 @@ try:
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
-    from redis.exceptions import NoScriptError
+    from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import NoScriptError, ReadOnlyError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
 except ImportError as exc:  # pragma: no cover - the isolated environment of the wheel tests
     raise MissingExtraError("tijolo-web", "redis", "redis") from exc
 
 DEFAULT_TIMEOUT_SECONDS = 0.5
 MAX_CONCURRENT_CALLS = 32
+_RECONNECT = (RedisConnectionError, ReadOnlyError)
 
 _SPEND = """
 local clock = redis.call('TIME')
@@ -105,7 +108,9 @@ if allowed == 0 then
   end
 elseif cost > 0 then
   redis.call('HSET', KEYS[1], unpack(write))
-  redis.call('PEXPIRE', KEYS[1], math.ceil((last - now) / 1000) + 1)
+  local life = math.ceil((last - now) / 1000) + 1
+  -- never shorter: the key may hold a longer window of other limits
+  if redis.call('PTTL', KEYS[1]) < life then redis.call('PEXPIRE', KEYS[1], life) end
 end
 answer[1] = allowed
 return answer
@@ -197,10 +202,24 @@ class _Scripts:
         self.client, self.prefix, self._timeout = client, prefix, timeout_seconds
         # a pool raises where it has no connection left, which is no outage
         self._turns = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
+        self._silences = 0
 
     async def _run(self, script: _Script, key: str, *arguments: str | int | bytes) -> Any:
-        async with asyncio.timeout(self._timeout), self._turns:
-            return await script.run(self.client, self.prefix + key, *arguments)
+        """Run ``script`` when its turn comes.
+
+        Many callers at once are no outage either: who waits for a turn fails when the server did
+        not answer somebody before, or after ten times the timeout.
+        """
+        silences = self._silences
+        async with asyncio.timeout(10 * self._timeout), self._turns:
+            if self._silences != silences:
+                raise TimeoutError("Redis did not answer those who came before")
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await script.run(self.client, self.prefix + key, *arguments)
+            except (TimeoutError, RedisTimeoutError):
+                self._silences += 1
+                raise
 
 
 class RedisRateLimitStore(_Scripts):
@@ -209,7 +228,8 @@ class RedisRateLimitStore(_Scripts):
     Args:
         client: Of ``redis.asyncio``; not closed by this store.
         prefix: In front of every key.
-        timeout_seconds: Longest time that one call may take, connecting included.
+        timeout_seconds: Longest time that one call may take, connecting included; where more
+            callers come than there are turns, as much as ten times that with the wait for one.
     """
 
     def __init__(
@@ -252,7 +272,8 @@ class RedisIdempotencyStore(_Scripts):
     Args:
         client: Of ``redis.asyncio``, without ``decode_responses``; not closed by this store.
         prefix: In front of every key.
-        timeout_seconds: Longest time that one call may take, connecting included.
+        timeout_seconds: Longest time that one call may take, connecting included; where more
+            callers come than there are turns, as much as ten times that with the wait for one.
 
     Raises:
         ValueError: for a client that decodes what it reads: answers are bytes.
@@ -294,9 +315,12 @@ class RedisIdempotencyStore(_Scripts):
 
 
 def redis_client(url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Redis:
-    """Make a client as these stores want it: bounded in connections and time, no retries.
+    """Make a client as these stores want it: bounded in connections and time.
 
-    A retry would count a request twice whose answer was lost. Close it with ``aclose()``.
+    It connects and tries once more where the server closed the connection (after a restart all
+    those that wait in the pool are dead, and each would fail one call) or is a replica now (after
+    a failover all would stay with it for ever). It does not after a timeout, which would count a
+    request twice. Close it with ``aclose()``.
 
     Args:
         url: As ``redis.asyncio.from_url`` takes it.
@@ -308,7 +332,8 @@ def redis_client(url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) 
         timeout=timeout_seconds,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), 1, supported_errors=_RECONNECT),
+        retry_on_error=list(_RECONNECT),  # redis-py 5 asks here, too
     )
     return Redis.from_pool(pool)
 

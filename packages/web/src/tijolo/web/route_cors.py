@@ -162,7 +162,12 @@ class RouteCORSMiddleware:
         await self.app(scope, receive, marking_send)
 
     def _rules_for_preflight(self, scope: Scope, method: str) -> CORSMiddleware | None:
-        found = _route_for(self._routes_of.routes, {**scope, "method": method})
+        try:
+            found = _route_for(self._routes_of.routes, {**scope, "method": method})
+        except Exception:
+            # a path that its convertor cannot read, such as a number too long: the request itself
+            # is an error, which the error boundary answers; out here nothing would
+            return self._default
         policy = policy_of(found.get("endpoint"), found.get("route"))
         if policy is None:
             return self._default

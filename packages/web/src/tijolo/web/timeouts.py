@@ -47,7 +47,8 @@ class RequestTimeoutMiddleware:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                deadline.reschedule(None)
+                if not deadline.expired():  # or an answer to the cancellation itself, which stands
+                    deadline.reschedule(None)
             return send(message)
 
         try:

@@ -190,14 +190,24 @@ def _self_contained(schema: dict[str, Any], document: Mapping[str, Any]) -> dict
         if not isinstance(node, dict):
             return node
         made = {key: local(value) for key, value in cast("dict[str, Any]", node).items()}
-        reference = made.get("$ref")
-        if isinstance(reference, str) and reference.startswith(_SCHEMAS):
-            name = reference.removeprefix(_SCHEMAS)
-            made["$ref"] = f"#/$defs/{name}"
-            if name not in needed:
-                needed[name] = None  # before its own references, which may lead back to it
-                needed[name] = local(components.get(name, {}))
+        if "$ref" in made:
+            made["$ref"] = moved(made["$ref"])
+        choice = made.get("discriminator")
+        if (
+            isinstance(choice, dict) and "mapping" in choice
+        ):  # by which of its members alternatives are told apart
+            mapping = _member(cast("dict[str, Any]", choice), "mapping")
+            choice["mapping"] = {value: moved(to) for value, to in mapping.items()}
         return made
+
+    def moved(reference: object) -> object:
+        if not isinstance(reference, str) or not reference.startswith(_SCHEMAS):
+            return reference
+        name = reference.removeprefix(_SCHEMAS)
+        if name not in needed:
+            needed[name] = None  # before its own references, which may lead back to it
+            needed[name] = local(components.get(name, {}))
+        return f"#/$defs/{name}"
 
     made: dict[str, Any] = local(schema)
     return {**made, "$defs": needed} if needed else made

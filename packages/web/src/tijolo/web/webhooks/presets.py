@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import TypedDict, Unpack
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
@@ -36,6 +37,7 @@ from tijolo.web.webhooks.signature import (
 from tijolo.web.webhooks.verifier import Claim, Delivery, Keys, Scheme, WebhookVerifier
 
 MAX_FORM_FIELDS = 1000
+_URL = re.compile(r"[!-\"$-~]+")  # printable ASCII but '#'
 
 
 class Options(TypedDict, total=False):
@@ -300,8 +302,11 @@ def _mercado_pago_manifest(data_id: str, request_id: str, stamp: str) -> bytes:
 
 def _twilio_contents(delivery: Delivery, public_url: str | None) -> list[bytes]:
     url = delivery.url
+    if not _URL.fullmatch(url):
+        # urlsplit would cut a fragment off and drop tabs, which the application sees in its query
+        raise InvalidWebhookException("no address that a sender calls")
     if public_url is not None:
-        asked = urlsplit(url)
+        asked = _split(url)
         url = public_url.rstrip("/") + urlunsplit(("", "", asked.path, asked.query, ""))
     signed = _twilio_form(delivery)
     digests = delivery.query.getlist("bodySHA256")
@@ -334,8 +339,15 @@ def _twilio_form(delivery: Delivery) -> str:
     return "".join(name + value for name in sorted(values) for value in sorted(values[name]))
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # a Host header such as "[" is none
+        raise InvalidWebhookException("no host in the address") from None
+
+
 def _ports(url: str) -> list[str]:
-    parts = urlsplit(url)
+    parts = _split(url)
     host = parts.netloc.rpartition("@")[2]
     try:
         port = parts.port

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
@@ -13,10 +14,12 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from starlette.background import BackgroundTasks
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 from starlette.types import Scope as ASGIScope
 
+from tijolo.web._exchange import EXCHANGE_KEY, Exchange
 from tijolo.web._logging import with_request_id
 from tijolo.web.body_limit import RequestBodyTooLargeException
 from tijolo.web.webhooks.errors import (
@@ -142,19 +145,19 @@ class WebhookVerifier:
         max_body_bytes: int = 1_048_576,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if tolerance_seconds is not None and tolerance_seconds <= 0:
+        if tolerance_seconds is not None and not 0 < tolerance_seconds < math.inf:
             raise ValueError(f"tolerance_seconds must be positive or None, got {tolerance_seconds}")
         for name, value in (
             ("future_skew_seconds", future_skew_seconds),
             ("max_body_bytes", max_body_bytes),
         ):
-            if value < 0:
+            if not 0 <= value < math.inf:  # nor NaN, beside which no age is too old
                 raise ValueError(f"{name} must be 0 or more, got {value}")
         for name, value in (
             ("replay_ttl_seconds", replay_ttl_seconds),
             ("lease_seconds", lease_seconds),
         ):
-            if value <= 0:
+            if not 0 < value < math.inf:
                 raise ValueError(f"{name} must be positive, got {value}")
         self._scheme = scheme
         self._keys = keys
@@ -220,18 +223,30 @@ class WebhookVerifier:
             return self._plain_dependency(error_message)
         store = self.replay_store
 
-        async def verified_once(request: Request) -> AsyncGenerator[bytes]:
+        async def verified_once(request: Request, tasks: BackgroundTasks) -> AsyncGenerator[bytes]:
             webhook = await self._checked(request, error_message)
-            holder = secrets.token_hex(8)
+            key, holder, noted = webhook.replay_key, secrets.token_hex(8), False
             await self._reserve(store, webhook, holder)
+
+            async def note() -> None:
+                nonlocal noted
+                if not noted:
+                    noted = True
+                    remembered = self._remembered_seconds(webhook)
+                    await _to_the_end(store.complete(key, ttl_seconds=remembered))
+
+            # once the answer is out and before the handler's own tasks: one of these that fails,
+            # or takes longer than the lease, does not make the delivery run again
+            tasks.add_task(note)
             try:
                 yield webhook.body
             except BaseException:
-                await _to_the_end(store.release(webhook.replay_key, holder))
+                if _answered(request.scope):
+                    await note()
+                elif not noted:
+                    await _to_the_end(store.release(key, holder))
                 raise
-            await _to_the_end(
-                store.complete(webhook.replay_key, ttl_seconds=self._remembered_seconds(webhook))
-            )
+            await note()
 
         return verified_once
 
@@ -270,7 +285,7 @@ class WebhookVerifier:
 
     def _check_age(self, timestamp: float) -> None:
         age = self._clock() - timestamp
-        if age < -self.future_skew_seconds:
+        if not age >= -self.future_skew_seconds:  # NaN, of a scheme of somebody's own, is no age
             raise InvalidWebhookException("from the future")
         if self.tolerance_seconds is not None and age > self.tolerance_seconds:
             raise InvalidWebhookException("too old")
@@ -282,6 +297,12 @@ class WebhookVerifier:
         # there is one, outlives the window
         window = self.tolerance_seconds + self.future_skew_seconds
         return max(window, self.replay_ttl_seconds if webhook.message_id else 0)
+
+
+def _answered(scope: ASGIScope) -> bool:
+    """Whether the whole answer is out, as far as the layers around the application know."""
+    exchange: Exchange | None = scope.get(EXCHANGE_KEY)
+    return exchange is not None and exchange.finished
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
