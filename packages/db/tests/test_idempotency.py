@@ -114,12 +114,17 @@ async def test_work_that_was_done_is_kept_although_its_lease_ended(store):
     assert await store.complete(OTHER, PRINT, ANA, b"restarted empty", 30)
 
 
-async def test_a_lease_is_renewed_by_its_owner_alone(store):
-    await store.reserve(KEY, PRINT, ANA, 0.1)
-    assert await store.renew(KEY, ANA, 30)
-    assert not await store.renew(KEY, BIA, 30)
-    await later(0.15)
-    assert await store.reserve(KEY, PRINT, BIA, 30) == ("running", None)
+async def test_a_lease_is_renewed_by_its_owner_alone(store, pay_db):
+    async def end_of_lease():
+        async with pay_db.transaction() as session:
+            return await session.scalar(select(KEYS.c.expires_at).where(KEYS.c.key == KEY))
+
+    await store.reserve(KEY, PRINT, ANA, 60)
+    before = await end_of_lease()
+    assert not await store.renew(KEY, BIA, 600)
+    assert await end_of_lease() == before
+    assert await store.renew(KEY, ANA, 600)
+    assert await end_of_lease() >= before + 500_000
     await store.complete(KEY, PRINT, ANA, b"x", 30)
     assert not await store.renew(KEY, ANA, 30)
 
