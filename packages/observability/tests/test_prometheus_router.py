@@ -11,7 +11,7 @@ pytest.importorskip("prometheus_client")
 import httpx
 import prometheus_client
 from fastapi import FastAPI, HTTPException
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -184,6 +184,30 @@ async def test_writing_happens_off_the_event_loop_and_one_at_a_time(metrics, pro
     assert threading.main_thread() not in threads
     assert (len(threads), most) == (5, 1)
     assert ticks > 10
+
+
+async def test_a_collector_that_fails_hides_no_other_and_is_logged_once(scrape, metrics, caplog):
+    class Broken:
+        works = True
+
+        def collect(self):
+            if not self.works:
+                raise OSError("no such device")
+            return [Metric("their_gauge", "Theirs.", "gauge")]
+
+    broken = Broken()
+    metrics.add_collector(broken)
+    for works in (False, False, True, False):
+        broken.works = works
+        answer = await scrape()
+        assert answer.status_code == 200
+        assert "shop_stock 3.0" in answer.text
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "A metrics collector fails"
+    ] * 2
+    with pytest.raises(ValueError, match="[Dd]uplicated"):
+        broken.works = True
+        metrics.add_collector(broken)
 
 
 async def test_samplers_run_before_a_scrape(scrape, metrics):
