@@ -77,7 +77,7 @@ def service():
 
     jobs.declare("mail")
     database.observe_query("SELECT", 0.01, False)
-    database.watch_pool(lambda: {"size": 5, "checked_out": 1, "overflow": 0})
+    database.watch_pool(lambda: {"size": 5, "max_size": 10, "in_use": 1, "idle": 4})
     call = SimpleNamespace(
         origin="https://pay", method="GET", route="/p", status=200, error=None, seconds=0.1
     )

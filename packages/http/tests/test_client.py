@@ -299,7 +299,7 @@ async def test_an_origin_that_hangs_does_not_take_every_connection(server, other
         await asyncio.sleep(0)
         assert (await client.get(f"{other_server.url}/")).status_code == 200
         refused = await asyncio.gather(*hanging[2:], return_exceptions=True)
-        assert {type(error) for error in refused} == {httpx.PoolTimeout}
+        assert all(isinstance(error, httpx.PoolTimeout) for error in refused)
         assert len(server.requests) == 2
         assert not any(circuit.failures for circuit in client.circuits())
         for task in hanging[:2]:

@@ -7,6 +7,7 @@ import pickle
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 from fastapi import FastAPI, Request
 
 from tijolo.http import (
@@ -21,6 +22,7 @@ from tijolo.http import (
     RetryAfterTooLongError,
     RetryPolicy,
     UpstreamError,
+    UpstreamUnreachableError,
 )
 
 
@@ -78,6 +80,46 @@ async def test_an_error_answers_with_its_status_and_names_nobody(serve) -> None:
     assert "127.0.0.1" not in refused.text
 
 
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (httpx.ConnectError, 502),
+        (httpx.ReadError, 502),
+        (httpx.RemoteProtocolError, 502),
+        (httpx.ConnectTimeout, 504),
+        (httpx.PoolTimeout, 504),
+        (httpx.TransportError, 502),
+    ],
+)
+def test_a_failure_on_the_wire_is_what_httpx_calls_it_and_an_answer(
+    kind: type[httpx.TransportError], status: int
+) -> None:
+    request = httpx.Request("GET", "https://x.example/?token=hunter2")
+    error = UpstreamUnreachableError.of(kind("no route", request=request), "https://x.example")
+    assert isinstance(error, kind)
+    assert (error.status_code, error.code) == (status, "UPSTREAM_UNREACHABLE")
+    assert error.request is request
+    assert "x.example" in str(error)
+    assert "x.example" not in error.message
+    assert "hunter2" not in str(error) + repr(error)
+    assert isinstance(pickle.loads(pickle.dumps(error)), kind)
+
+
+async def test_a_service_that_is_gone_is_a_502_where_nobody_catches_it(serve) -> None:
+    shop = FastAPI()
+    client = HTTPClient(base_url="http://127.0.0.1:9", retry_policy=RetryPolicy(1))
+
+    @shop.get("/quote")
+    async def quote() -> str:
+        return (await client.get("/price")).text
+
+    async with serve(shop) as url, httpx.AsyncClient() as browser:
+        refused = await browser.get(f"{url}/quote")
+    await client.aclose()
+    assert refused.status_code == 502
+    assert "127.0.0.1" not in refused.text
+
+
 def test_every_error_has_a_status_a_code_and_survives_pickling() -> None:
     request = httpx.Request("GET", "https://x.example/?token=hunter2")
     errors = [
@@ -92,6 +134,7 @@ def test_every_error_has_a_status_a_code_and_survives_pickling() -> None:
         AddressNotAllowedError("x.example", "10.0.0.1 is private"),
         AuthenticationFailedError("https://x.example", "401"),
         IntegrationError("i", "e", "r"),
+        UpstreamUnreachableError.of(httpx.ConnectError("refused"), "https://x.example"),
     ]
     for error in errors:
         assert 400 <= error.status_code < 600

@@ -12,7 +12,8 @@ REQUEST_ID_HEADER APIKeyAuth AddressNotAllowedError AttemptEvent Auth Authentica
 BasicAuth BearerAuth CallEvent Circuit CircuitOpenError CircuitPolicy CircuitSnapshot CircuitState
 DeadlineExceededError HTTPClient HTTPClientSettings HTTPObserver IntegrationError
 OAuth2ClientCredentials PoolLimits RedirectNotAllowedError RequestOptions ResponseTooLargeError
-RetryAfterTooLongError RetryBudget RetryPolicy Timeouts UpstreamError __version__ deadline_scope
+RetryAfterTooLongError RetryBudget RetryPolicy Timeouts UpstreamError UpstreamUnreachableError
+__version__ deadline_scope
 parse_retry_after
 """
 

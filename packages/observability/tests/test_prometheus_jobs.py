@@ -125,7 +125,7 @@ def test_the_hooks_of_a_database_fit(metrics, value):
     hook = database.observe_query
     hook("select", 0.004, True)
     hook("INSERT", 0.1, False)
-    pool = SimpleNamespace(size=5, checked_out=2, overflow=-3)
+    pool = SimpleNamespace(size=5, max_size=None, in_use=2, idle=3)
     database.watch_pool(lambda: pool)
     metrics.sample()
 
@@ -133,12 +133,14 @@ def test_the_hooks_of_a_database_fit(metrics, value):
     assert value("db_query_duration_seconds_count", **labels, operation="SELECT") == 1
     assert value("db_query_errors_total", **labels, operation="INSERT") == 1
     assert value("db_query_errors_total", **labels, operation="SELECT") is None
-    assert (value("db_pool_size", **labels), value("db_pool_checked_out", **labels)) == (5, 2)
-    assert value("db_pool_overflow", **labels) == 0
+    assert (value("db_pool_size", **labels), value("db_pool_in_use", **labels)) == (5, 2)
+    assert value("db_pool_idle", **labels) == 3
+    assert value("db_pool_max_size", **labels) is None
 
-    DatabaseMetrics(metrics, database="replica").watch_pool(lambda: {"checked_out": 1})
+    DatabaseMetrics(metrics, database="replica").watch_pool(lambda: {"in_use": 1})
+    DatabaseMetrics(metrics, database="later").watch_pool(lambda: None)
     metrics.sample()
-    assert value("db_pool_checked_out", database="replica") == 1
+    assert value("db_pool_in_use", database="replica") == 1
     assert value("db_pool_size", database="replica") is None
 
 

@@ -22,6 +22,7 @@ from tijolo.http.errors import (
     ResponseTooLargeError,
     RetryAfterTooLongError,
     UpstreamError,
+    UpstreamUnreachableError,
 )
 from tijolo.http.observe import AttemptEvent, CallEvent, HTTPObserver
 from tijolo.http.pool import PoolLimits
@@ -58,6 +59,7 @@ __all__ = [
     "RetryPolicy",
     "Timeouts",
     "UpstreamError",
+    "UpstreamUnreachableError",
     "__version__",
     "deadline_scope",
     "parse_retry_after",

@@ -22,6 +22,8 @@ from tijolo.http.errors import (
     DeadlineExceededError,
     RedirectNotAllowedError,
     RetryAfterTooLongError,
+    UpstreamError,
+    UpstreamUnreachableError,
 )
 from tijolo.http.observe import AttemptEvent, CallEvent, Observers
 from tijolo.http.retry import RetryPolicy, parse_retry_after
@@ -75,6 +77,11 @@ class Engine:
             exceeded.request = call.sent or call.request()
             progress.error = exceeded
             raise exceeded from None
+        except httpx.TransportError as error:
+            progress.error = error
+            if isinstance(error, UpstreamError):
+                raise
+            raise UpstreamUnreachableError.of(error, call.origin) from error
         except BaseException as error:
             progress.error = error
             raise

@@ -3,6 +3,8 @@
     UpstreamError (502)
     ├── CircuitOpenError 503            not sent: the origin has been failing
     ├── DeadlineExceededError 504       also an httpx.TimeoutException
+    ├── UpstreamUnreachableError 502    nothing usable came; also the httpx class of what happened,
+    │                                   such as httpx.ConnectError (504 for a timeout)
     ├── RetryAfterTooLongError 503      also an httpx.HTTPStatusError
     ├── ResponseTooLargeError 502       also an httpx.RequestError
     ├── RedirectNotAllowedError 502     also an httpx.RequestError
@@ -11,9 +13,8 @@
     └── IntegrationError 502            an error answer, or one that breaks its schema
 
 Each is an ``AppException``: raised in a request handler it answers with its status, and names
-neither the host nor the address to the caller. ``str(error)`` names the host, for logs. What fails
-on the wire itself is raised as httpx has it (``httpx.ConnectTimeout``, ``httpx.ReadError``...), and
-what httpx has a class for is caught by it: ``except httpx.HTTPError`` covers a whole exchange.
+neither the host nor the address to the caller. ``str(error)`` names the host, for logs. What httpx
+has a class for is caught by it: ``except httpx.HTTPError`` covers a whole exchange.
 """
 
 from __future__ import annotations
@@ -85,6 +86,58 @@ class DeadlineExceededError(UpstreamError, httpx.TimeoutException):
         self.seconds = seconds
         given = "the caller's time" if seconds is None else f"{seconds:g} seconds"
         self.log_text = f"no answer from {host} within {given}"
+
+
+class UpstreamUnreachableError(UpstreamError, httpx.TransportError):
+    """Nothing usable came back: no connection, a broken one, or silence.
+
+    What is raised is also the class that httpx has for it: ``except httpx.ConnectError``,
+    ``except httpx.ReadTimeout``.
+
+    Args:
+        host: The origin that did not answer.
+        reason: What happened, in httpx's words.
+    """
+
+    code = "UPSTREAM_UNREACHABLE"
+    message = "A service that this one depends on does not answer"
+
+    kind: type[httpx.TransportError] = httpx.TransportError
+    """The class of httpx."""
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__()
+        self._request = None
+        self.host = host
+        self.reason = reason
+        self.log_text = f"{host}: {reason}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unreachable, (self.kind, self.host, self.reason)
+
+    @staticmethod
+    def of(error: httpx.TransportError, host: str) -> UpstreamUnreachableError:
+        """``error`` as one of these and as what it is; its request is kept."""
+        unreachable = _unreachable(type(error), host, str(error) or type(error).__name__)
+        unreachable._request = error._request
+        return unreachable
+
+
+_UNREACHABLE: dict[type[httpx.TransportError], type[UpstreamUnreachableError]] = {
+    httpx.TransportError: UpstreamUnreachableError
+}
+
+
+def _unreachable(
+    kind: type[httpx.TransportError], host: str, reason: str
+) -> UpstreamUnreachableError:
+    """An error that is of ``kind`` too; the classes are made when they are first needed."""
+    if kind not in _UNREACHABLE:
+        status = 504 if issubclass(kind, httpx.TimeoutException) else 502
+        attributes = {"status_code": status, "kind": kind, "__doc__": kind.__doc__}
+        attributes["__module__"] = __name__
+        _UNREACHABLE[kind] = type(kind.__name__, (UpstreamUnreachableError, kind), attributes)
+    return _UNREACHABLE[kind](host, reason)
 
 
 class RetryAfterTooLongError(UpstreamError, httpx.HTTPStatusError):

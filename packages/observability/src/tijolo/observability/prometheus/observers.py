@@ -20,18 +20,31 @@ class PoolStats(Protocol):
 
     @property
     def size(self) -> int:
-        """Connections that the pool may keep."""
+        """Connections that are kept open at most."""
         ...
 
     @property
-    def checked_out(self) -> int:
-        """Connections in use."""
+    def max_size(self) -> int | None:
+        """The most there can be; None where there is no such limit."""
         ...
 
     @property
-    def overflow(self) -> int:
-        """Connections beyond `size`."""
+    def in_use(self) -> int:
+        """Connections that somebody holds."""
         ...
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait to be used."""
+        ...
+
+
+_POOL = {
+    "size": "Connections that the pool keeps.",
+    "max_size": "The most connections that the pool makes.",
+    "in_use": "Connections that somebody holds.",
+    "idle": "Connections that wait to be used.",
+}
 
 
 class DatabaseMetrics:
@@ -60,13 +73,8 @@ class DatabaseMetrics:
             "db_query_errors_total", "Statements that failed.", labels
         )
         self._pool = {
-            "size": metrics.gauge("db_pool_size", "Connections that the pool keeps.", ["database"]),
-            "checked_out": metrics.gauge(
-                "db_pool_checked_out", "Connections in use.", ["database"]
-            ),
-            "overflow": metrics.gauge(
-                "db_pool_overflow", "Connections beyond the pool's size.", ["database"]
-            ),
+            name: metrics.gauge(f"db_pool_{name}", documentation, ["database"])
+            for name, documentation in _POOL.items()
         }
 
     def observe_query(self, operation: str, seconds: float, ok: bool) -> None:
@@ -76,19 +84,21 @@ class DatabaseMetrics:
         if not ok:
             self.errors_total.labels(*labels).inc()
 
-    def watch_pool(self, stats: Callable[[], PoolStats | Mapping[str, int]]) -> None:
-        """Read `size`, `checked_out` and `overflow` of what `stats` returns at each scrape.
+    def watch_pool(self, stats: Callable[[], PoolStats | Mapping[str, int] | None]) -> None:
+        """Read `size`, `max_size`, `in_use` and `idle` of what `stats` returns at each scrape.
 
-        A pool that has no size (one connection, none kept) may leave values out of a mapping.
+        `pool_status` of a tijolo-db manager is such a function. A pool without a size, or one
+        that is not there yet, may leave values out or be None.
         """
 
         def read() -> None:
             found = stats()
+            if found is None:
+                return
             for name, gauge in self._pool.items():
                 value = found.get(name) if isinstance(found, Mapping) else getattr(found, name)
                 if value is not None:
-                    # a pool that is not full reports its overflow as a negative number
-                    gauge.labels(self._database).set(max(0, value))
+                    gauge.labels(self._database).set(value)
 
         self._metrics.add_sampler(read)
 
