@@ -266,12 +266,15 @@ def test_a_collector_that_hangs_does_not_keep_the_process_from_ending():
 
 async def test_a_collector_that_fails_hides_no_other_and_is_logged_once(scrape, metrics, caplog):
     class Broken:
-        works = True
+        works = False
+
+        def describe(self):
+            return [Metric("their_gauge", "Theirs.", "gauge")]
 
         def collect(self):
             if not self.works:
                 raise OSError("no such device")
-            return [Metric("their_gauge", "Theirs.", "gauge")]
+            return self.describe()
 
     broken = Broken()
     metrics.add_collector(broken)
@@ -283,7 +286,6 @@ async def test_a_collector_that_fails_hides_no_other_and_is_logged_once(scrape, 
     assert [record.message.split(":")[0] for record in caplog.records] == [
         "A metrics collector fails"
     ] * 2
-    broken.works = True
     with pytest.raises(ValueError, match="uplicated"):
         metrics.add_collector(broken)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 from tijolo.observability.prometheus._client import (
     Collector,
@@ -99,11 +99,8 @@ class GuardedCollector:
     def __init__(self, collector: Collector) -> None:
         self.collector = collector
         self._works = True
-
-    def describe(self) -> Iterable[Metric]:
-        """What it says of itself, by which the registry finds duplicates."""
-        describe = getattr(self.collector, "describe", None)
-        return self.collect() if describe is None else describe()
+        if hasattr(collector, "describe"):  # or the registry decides whether to read it at once
+            self.describe: Any = cast("Any", collector).describe
 
     def collect(self) -> Iterable[Metric]:
         """What it reads; nothing where it raises."""
