@@ -350,7 +350,8 @@ async def test_a_redis_that_is_killed_and_started_again_under_load(own_redis, na
     await asyncio.gather(*tasks)
     assert cache.stats.stored > 0
     assert caplog.text.count("is down") <= 3
-    assert slowest < 5
+    # a lease whose grant was lost with its connection ends by itself, after ten seconds
+    assert slowest < 15
     assert cache.stats.invalidations_pending == 0
     await cache.disconnect()
 
