@@ -85,6 +85,9 @@ def test_all_valid_is_status_0_and_a_wrong_command_line_2() -> None:
     wrong = command("rg")
     assert wrong.returncode == 2
     assert b"unknown kind 'rg'; one of arrecadacao, boleto" in wrong.stderr
+    named = command("cpf", "numbers.txt")  # a file comes by redirection, and the usage says so
+    assert named.returncode == 2
+    assert b"KIND < FILE" in named.stderr
 
 
 def test_hostile_lines_are_refused_and_bounded() -> None:

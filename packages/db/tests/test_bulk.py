@@ -242,4 +242,11 @@ async def test_any_declarative_base_with_any_key_works(legacy):
         assert await cities.delete_batch([("br", 0), ("br", 1), ("zz", 9)]) == 2
         with pytest.raises(ConflictException) as caught:
             await countries.delete("br")
+        assert caught.value.message == "Conflict deleting Country"
         assert caught.value.details["reason"] == "foreign_key"
+        for delete in (countries.delete_batch(["br"]), countries.delete_many({"code": "br"})):
+            with pytest.raises(ConflictException, match="Conflict deleting Country"):
+                await delete
+        named = BaseRepository(session, model=Country, update_conflict_message="It is in use")
+        with pytest.raises(ConflictException, match="It is in use"):
+            await named.delete("br")

@@ -45,6 +45,8 @@ def test_without_a_server_development_shows_and_production_does_not_start():
             made(environment)
     with pytest.raises(ValueError, match="SMTP_HOST"):
         EmailUtils.from_settings(EmailSettings())  # no ENVIRONMENT is the strict side
+    with pytest.raises(ValueError, match="accepts: set it to the sender's address"):
+        made(SMTP_HOST="smtp.example.org")
     assert isinstance(made(EMAIL_BACKEND="console").backend, ConsoleBackend)
 
 

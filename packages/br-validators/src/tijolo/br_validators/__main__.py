@@ -78,6 +78,7 @@ def _judge(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tijolo.br_validators",
+        usage="%(prog)s [options] KIND < FILE",
         description="Judge the numbers on standard input, one a line; blank lines are skipped.",
         epilog="exit status: 0 all valid, 1 some refused, 2 wrong command line or broken stream",
     )

@@ -62,8 +62,10 @@ class Messages:
     not_found: str
     create_conflict: str
     update_conflict: str
+    delete_conflict: str
     bulk_create_conflict: str
     bulk_update_conflict: str
+    bulk_delete_conflict: str
 
 
 class RepositoryCore(Generic[ModelT]):

@@ -161,7 +161,7 @@ class Writes(Reads[ModelT]):
             ConflictException: Other rows refer to it.
         """
         model = await self.get_by_id(id)
-        async with self._writing(self.messages.update_conflict):
+        async with self._writing(self.messages.delete_conflict):
             await self.session.delete(model)
             await self.session.flush()
 
@@ -222,7 +222,7 @@ class Writes(Reads[ModelT]):
         """One DELETE of the rows that match; how many there were. See :meth:`bulk_update`."""
         statement = delete(self.model).where(*self._guarded(filters, all_rows))
         return await self._execute_many(
-            statement, self.messages.bulk_update_conflict, max_rows, expected
+            statement, self.messages.bulk_delete_conflict, max_rows, expected
         )
 
     async def delete_batch(self, ids: Iterable[Any]) -> int:
@@ -238,7 +238,7 @@ class Writes(Reads[ModelT]):
                 condition = or_(*(self._is_row(names, key) for key in chunk))
             statement = delete(self.model).where(condition)
             total += await self._execute_many(
-                statement, self.messages.bulk_update_conflict, None, None
+                statement, self.messages.bulk_delete_conflict, None, None
             )
         return total
 

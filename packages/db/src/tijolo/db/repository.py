@@ -30,6 +30,7 @@ class BaseRepository(Pages[ModelT], Bulk[ModelT]):
 
     Args:
         model: Any mapped class, of any declarative base.
+        update_conflict_message: Also of a row that cannot be deleted, as the bulk one is of rows.
         orderable: Instead of the class attribute.
         filterable: Instead of the class attribute.
         cursor_secret: Signs cursors of sessions that no manager made.
@@ -58,8 +59,10 @@ class BaseRepository(Pages[ModelT], Bulk[ModelT]):
             not_found=not_found_message or f"{name} not found",
             create_conflict=create_conflict_message or f"Conflict creating {name}",
             update_conflict=update_conflict_message or f"Conflict updating {name}",
+            delete_conflict=update_conflict_message or f"Conflict deleting {name}",
             bulk_create_conflict=bulk_create_conflict_message or f"Conflict creating {name}",
             bulk_update_conflict=bulk_update_conflict_message or f"Conflict updating {name}",
+            bulk_delete_conflict=bulk_update_conflict_message or f"Conflict deleting {name}",
         )
         if cursor_secret is not None:
             self._cursor_signer = CursorSigner(cursor_secret)

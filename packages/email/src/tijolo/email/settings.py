@@ -138,7 +138,10 @@ class EmailSettings(BaseSettings):
         if not self.SMTP_HOST:
             raise ValueError("EMAIL_BACKEND=smtp needs SMTP_HOST")
         if self.SMTP_FROM_ADDR == _NOBODY and not self.email_environment.is_development:
-            raise ValueError("SMTP_FROM_ADDR is still the example: no server accepts it")
+            raise ValueError(
+                "SMTP_FROM_ADDR is still the example, which no server accepts: set it to the"
+                " sender's address, such as 'Shop <shop@your-domain>'"
+            )
         password = self.SMTP_PASSWORD.get_secret_value() if self.SMTP_PASSWORD else None
         return SMTPBackend(
             SMTPServer(

@@ -73,7 +73,13 @@ def install_metrics(
         metrics = Metrics(max_series=settings.METRICS_MAX_SERIES)
     if not settings.METRICS_ENABLED:
         return metrics
-    access = OpsAccess(token=settings.METRICS_TOKEN, networks=settings.METRICS_NETWORKS)
+    token, networks = settings.METRICS_TOKEN, settings.METRICS_NETWORKS
+    if not (token and token.get_secret_value()) and not networks:
+        raise ValueError(
+            "METRICS_ENABLED needs METRICS_TOKEN, METRICS_NETWORKS or both, or everybody could"
+            " see the metrics"
+        )
+    access = OpsAccess(token=token, networks=networks)
     path = settings.METRICS_PATH
     if measure:
         app.add_middleware(
