@@ -12,7 +12,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
-from tijolo.auth.keys import KeySource, TokenKey
+from tijolo.auth.key_ring import KeySource
+from tijolo.auth.keys import TokenKey
 from tijolo.core import InvalidTokenException
 
 MAX_TOKEN_BYTES = 8192
@@ -23,7 +24,7 @@ _MAX_HEADERS = 128
 # strict base64url: the other alphabet and padding are mapped to what is refused
 _ALPHABET = bytes.maketrans(b"-_+/=", b"+/!!!")
 _PADDING = (b"", b"!", b"==", b"=")
-_loads = json.JSONDecoder().decode
+_parse = json.JSONDecoder().raw_decode
 
 
 class UnknownKeyException(InvalidTokenException):
@@ -76,7 +77,10 @@ class CompactReader:
             good = key.implementation.verify(signed, key.verifier, _decode(signature_part))
             if not good:
                 raise InvalidTokenException
-            claims: object = _loads(str(_decode(payload_part), "utf-8"))
+            text = str(_decode(payload_part), "utf-8")
+            claims, end = cast("tuple[object, int]", _parse(text))
+            if end != len(text) and text[end:].strip(" \t\r\n"):
+                raise InvalidTokenException
         except (ValueError, RecursionError):
             raise InvalidTokenException from None
         if not isinstance(claims, dict):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from tijolo.auth._compact import UnknownKeyException
-from tijolo.auth.access_tokens import TokenVerifier
 from tijolo.auth.principal import Principal
 from tijolo.auth.revocation import RevocationChecker
+from tijolo.auth.token_verifier import TokenVerifier
 from tijolo.core import InvalidTokenException
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from tijolo.auth.access_tokens import AccessToken
+from tijolo.auth.token_issuer import AccessToken
 from tijolo.core import ForbiddenException
 from tijolo.web import SameSite, clear_cookie, set_cookie
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import SecretStr
 
+from tijolo.auth._claims import check_leeway, check_times, text_list
 from tijolo.auth._compact import MAX_TOKEN_BYTES, CompactReader, ascii_bytes
-from tijolo.auth.access_tokens import check_leeway, check_times, text_list
-from tijolo.auth.keys import KeyRing, TokenKey
+from tijolo.auth.key_ring import KeyRing
+from tijolo.auth.keys import TokenKey
 from tijolo.core import InvalidTokenException, UnauthorizedException
 
 if TYPE_CHECKING:

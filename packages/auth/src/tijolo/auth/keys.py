@@ -10,12 +10,11 @@ import hashlib
 import hmac
 import json
 import secrets
-import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -32,10 +31,13 @@ from tijolo.core import BaseStrEnum
 
 _RSA = {f"{family}{bits}" for family in ("RS", "PS") for bits in (256, 384, 512)}
 _HMAC_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
-_CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
+_CURVES: dict[str, Callable[[], ec.EllipticCurve]] = {
+    "ES256": ec.SECP256R1,
+    "ES384": ec.SECP384R1,
+    "ES512": ec.SECP521R1,
+}
 _MIN_RSA_BITS = 2048
 _MAX_KID = 128
-_MAX_KEYS = 100
 
 ALGORITHMS = frozenset({*_HMAC_BYTES, *_RSA, *_CURVES, "EdDSA"})
 """What a key may be made for. ``none`` is not among them, and cannot be added."""
@@ -145,6 +147,8 @@ class TokenKey:
             raise InvalidKeyError(
                 f"{algorithm} needs a secret of {least} bytes or more, got {len(material)}"
             )
+        if material.lstrip()[:1] == b"{" and b'"kty"' in material:
+            raise InvalidKeyError("a JWK is no secret; its public half may be known to everybody")
         implementation = _implementation(algorithm)
         prepared = _prepared(implementation, material)
         # says nothing about the secret that a token signed with it does not say too
@@ -212,8 +216,7 @@ class TokenKey:
         if algorithm in _RSA:
             private = rsa.generate_private_key(65537, _MIN_RSA_BITS)
         elif algorithm in _CURVES:
-            curves = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
-            private = ec.generate_private_key(curves[algorithm]())
+            private = ec.generate_private_key(_CURVES[algorithm]())
         else:
             private = ed25519.Ed25519PrivateKey.generate()
         return cls._of_pair(private, private.public_key(), algorithm, kid, schedule)
@@ -280,121 +283,6 @@ class TokenKey:
         return jwt.encode(dict(claims), self.signer, algorithm=self.algorithm, headers=headers)
 
 
-class KeySource(Protocol):
-    """Where verifying keys come from: a :class:`KeyRing`, or a ``JWKSClient``."""
-
-    def version(self) -> int:
-        """A number that changes with the set of keys."""
-        ...
-
-    def find(self, kid: str | None, algorithm: str) -> TokenKey | None:
-        """The key of that id and algorithm that verifies now; without an id, the only one."""
-        ...
-
-    async def refresh(self) -> bool:
-        """Ask for newer keys, if that is possible and not too soon; whether there are some."""
-        ...
-
-
-class KeyRing:
-    """The keys of one issuer, in their stages.
-
-    To change keys: add the new one with ``signs_from`` a cache lifetime ahead, let the old one
-    sign until then, and drop it when its last token has expired. Nothing restarts in between.
-
-    Args:
-        keys: At least one, each with an id of its own.
-        clock: Seconds since the epoch.
-
-    Raises:
-        ValueError: for no keys, too many, or two with the same id.
-    """
-
-    def __init__(self, keys: Iterable[TokenKey], *, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        self._version = 0
-        self._keys: dict[str, TokenKey] = {}
-        self.replace(keys)
-
-    def __repr__(self) -> str:
-        return f"KeyRing({list(self._keys.values())})"
-
-    @property
-    def keys(self) -> tuple[TokenKey, ...]:
-        """All of them, retired ones too."""
-        return tuple(self._keys.values())
-
-    def replace(self, keys: Iterable[TokenKey]) -> None:
-        """Take other keys from now on, for instance after the secret store was read again.
-
-        Raises:
-            ValueError: as the constructor; the keys then stay as they were.
-        """
-        given = list(keys)
-        by_kid = {key.kid: key for key in given}
-        if not given or len(given) > _MAX_KEYS:
-            raise ValueError(f"a key ring holds 1 to {_MAX_KEYS} keys, got {len(given)}")
-        if len(by_kid) != len(given):
-            raise ValueError(f"two keys share an id: {sorted(key.kid for key in given)}")
-        self._keys = by_kid
-        self._version += 1
-
-    def signing_key(self) -> TokenKey:
-        """The key for new tokens: of those that sign now, the one that began last.
-
-        Raises:
-            RuntimeError: when none signs now.
-        """
-        now = self._clock()
-        able = [
-            key
-            for key in self._keys.values()
-            if key.signer is not None and key.schedule.stage(now) is KeyStage.SIGNING
-        ]
-        if not able:
-            stages = {key.kid: key.schedule.stage(now).value for key in self._keys.values()}
-            raise RuntimeError(f"no key signs now; the stages are {stages}")
-        return max(enumerate(able), key=lambda item: (_begin(item[1]), item[0]))[1]
-
-    def published(self) -> list[TokenKey]:
-        """The keys that belong into the JWKS: asymmetric ones that are not retired."""
-        now = self._clock()
-        return [
-            key
-            for key in self._keys.values()
-            if not key.is_symmetric and key.schedule.stage(now) is not KeyStage.RETIRED
-        ]
-
-    def version(self) -> int:
-        """Counts the calls of :meth:`replace`."""
-        return self._version
-
-    def find(self, kid: str | None, algorithm: str) -> TokenKey | None:
-        """The key of that id and algorithm that verifies now; without an id, the only one."""
-        return find_key(self._keys, kid, algorithm, self._clock())
-
-    async def refresh(self) -> bool:
-        """False: these keys are all there are."""
-        return False
-
-
-def find_key(
-    keys: Mapping[str, TokenKey], kid: str | None, algorithm: str, now: float
-) -> TokenKey | None:
-    """The key of ``keys`` that a header means; never one of another algorithm."""
-    if kid is not None:
-        key = keys.get(kid)
-        fits = key is not None and key.algorithm == algorithm and now < key.verifies_until
-        return key if fits else None
-    fitting = [k for k in keys.values() if k.algorithm == algorithm and now < k.verifies_until]
-    return fitting[0] if len(fitting) == 1 else None
-
-
-def _begin(key: TokenKey) -> float:
-    begin = key.schedule.signs_from
-    return float("-inf") if begin is None else begin.timestamp()
-
-
 def _bytes(value: SecretStr | str | bytes) -> bytes:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
@@ -425,8 +313,9 @@ def _check_kind(public: Any, algorithm: str) -> None:
             )
     elif algorithm in _CURVES:
         curve = public.curve.name if isinstance(public, ec.EllipticCurvePublicKey) else None
-        if curve != _CURVES[algorithm]:
-            raise InvalidKeyError(f"{algorithm} needs a key on {_CURVES[algorithm]}, got {curve}")
+        expected = _CURVES[algorithm]().name
+        if curve != expected:
+            raise InvalidKeyError(f"{algorithm} needs a key on {expected}, got {curve}")
     elif algorithm == "EdDSA":
         if not isinstance(public, ed25519.Ed25519PublicKey):
             raise InvalidKeyError("EdDSA needs an Ed25519 key")
@@ -458,9 +347,9 @@ def _algorithm_of(jwk: Mapping[str, Any], fallback: str | None) -> str:
     by_kind: dict[Any, set[str]] = {
         "RSA": _RSA,
         "EC": {{"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}.get(str(curve), "")},
-        "OKP": {"EdDSA"} if curve == "Ed25519" else set(),
+        "OKP": {"EdDSA"} if curve == "Ed25519" else set[str](),
     }
-    possible = by_kind.get(kind, set()) if isinstance(kind, str) else set()
+    possible = by_kind.get(kind, set[str]()) if isinstance(kind, str) else set[str]()
     default = "RS256" if kind == "RSA" else next(iter(possible), "")
     # RFC 9864 names the curve; PyJWT knows the older name of the same algorithm
     named = jwk.get("alg") or fallback or default

@@ -10,7 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tijolo.auth.keys import ALGORITHMS, InvalidKeyError, KeyRing, KeySchedule, TokenKey
+from tijolo.auth.key_ring import KeyRing
+from tijolo.auth.keys import ALGORITHMS, InvalidKeyError, KeySchedule, TokenKey
 from tijolo.auth.revocation import FailureMode, TokenMode
 from tijolo.core import SigningSecret
 
@@ -82,6 +83,9 @@ class JWTSettings(BaseSettings):
     """Further keys as JSON: those published ahead, and those whose tokens are still about."""
     JWT_JWKS_URL: str | None = None
     """Verify with the keys that the issuer publishes there, instead of own ones."""
+
+    JWT_JWKS_CACHE_SECONDS: int = Field(default=300, ge=1)
+    """Age at which those keys are renewed."""
 
     JWT_ISSUER: str = Field(default=DEFAULT_ISSUER, min_length=1)
     JWT_AUDIENCE: Annotated[list[str], NoDecode, BeforeValidator(_split)] = []

@@ -24,7 +24,7 @@ class TokenDependency(SecurityBase):
         self._header = header_name.lower().encode("ascii")
         self._name = header_name
         self._message = error_message
-        self.model = APIKey(**{"in": APIKeyIn.header}, name=header_name)
+        self.model = APIKey.model_validate({"in": APIKeyIn.header, "name": header_name})
         self.scheme_name = header_name
         if not self._secret:
             _log.warning("the secret of %s is empty: every request is refused", header_name)
