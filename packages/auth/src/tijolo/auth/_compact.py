@@ -105,7 +105,7 @@ class CompactReader:
         # jwk, jku, x5c and x5u are not looked at: a key that a token brings proves nothing
         if "crit" in fields or "b64" in fields:
             raise InvalidTokenException
-        if not isinstance(algorithm, str) or not (kid is None or isinstance(kid, str)):
+        if not isinstance(algorithm, str) or not isinstance(fields.get("kid", ""), str):
             raise InvalidTokenException
         if not isinstance(kind, str) or _media_type(kind) not in self._types:
             raise InvalidTokenException

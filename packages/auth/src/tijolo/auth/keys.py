@@ -185,6 +185,7 @@ class TokenKey:
             InvalidKeyError: for a key that is unreadable, weak, of another kind than
                 ``algorithm``, or a pair that is none.
         """
+        _implementation(algorithm)
         if private is None and public is None:
             raise InvalidKeyError("a key needs its private or its public part")
         try:
