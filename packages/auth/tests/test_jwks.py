@@ -310,5 +310,5 @@ def test_a_client_refuses_settings_that_fetch_nothing(issuer):
         {"timeout_seconds": 0},
         {"max_stale_seconds": 10},
     ):
-        with pytest.raises(ValueError, match="algorithms|needs"):
+        with pytest.raises(ValueError, match=r"algorithms|needs"):
             JWKSClient(URL, issuer.fetch, **options)

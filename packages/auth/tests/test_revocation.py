@@ -1,7 +1,6 @@
 """Revocation: one suite for every store, and the guard in front of them (2a row 24)."""
 
 import asyncio
-import subprocess
 import uuid
 
 import pytest
@@ -162,7 +161,9 @@ class TestRedis(StoreContract):
 
         command = ["redis-server", "--port", str(unused_tcp_port), "--save", "", "--dir", tmp_path]
         try:
-            server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            server = await asyncio.create_subprocess_exec(
+                *command, stdout=asyncio.subprocess.DEVNULL
+            )
         except FileNotFoundError:
             pytest.skip("redis-server is not installed here")
         client = redis.Redis(port=unused_tcp_port, socket_timeout=1, socket_connect_timeout=1)
@@ -174,13 +175,13 @@ class TestRedis(StoreContract):
                 except redis.ConnectionError:
                     await asyncio.sleep(0.05)
             store = RedisRevocationStore(client)
-            closed = GuardedChecker(store)
-            opened = GuardedChecker(store, failure_mode=FailureMode.OPEN)
+            closed = GuardedChecker(store, timeout_seconds=0.3)
+            opened = GuardedChecker(store, timeout_seconds=0.3, failure_mode=FailureMode.OPEN)
             await store.revoke_token("t1", expires_at=clock() + 60)
             assert await closed.is_revoked(principal(), "")
         finally:
             server.kill()
-            server.wait()
+            await server.wait()
         with pytest.raises(RevocationUnavailableException):
             await closed.is_revoked(principal(), "")
         assert not await opened.is_revoked(principal(), "")

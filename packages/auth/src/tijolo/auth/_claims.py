@@ -34,12 +34,10 @@ def check_times(claims: Mapping[str, Any], now: float, leeway: float) -> None:
         ExpiredTokenException: ``exp`` is over.
         InvalidTokenException: One is missing, no number, or in the future.
     """
-    expires, issued, not_before = claims.get("exp"), claims.get("iat"), claims.get("nbf")
-    if not is_number(expires) or not is_number(issued):
+    expires, issued, not_before = claims.get("exp"), claims.get("iat"), claims.get("nbf", 0)
+    if not (is_number(expires) and is_number(issued) and is_number(not_before)):
         raise InvalidTokenException
-    if not_before is not None and (not is_number(not_before) or not_before > now + leeway):
-        raise InvalidTokenException
-    if issued > now + leeway:
+    if not_before > now + leeway or issued > now + leeway:
         raise InvalidTokenException
     if int(expires) <= now - leeway:
         raise ExpiredTokenException
@@ -68,20 +66,17 @@ def text_list(value: object) -> tuple[str, ...]:
     return tuple(cast("list[str]", items))
 
 
-def text_set(claims: dict[str, Any], name: str) -> frozenset[str]:
-    value = claims.get(name)
+def text_set(value: object) -> frozenset[str]:
+    """A claim that is a list of texts, or not there.
+
+    Raises:
+        InvalidTokenException: for anything else.
+    """
     if value is None:
         return NOTHING
-    return frozenset(text_list(cast("object", value) if isinstance(value, list) else None))
-
-
-def text_claim(claims: dict[str, Any], name: str) -> str | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, list):
         raise InvalidTokenException
-    return value
+    return frozenset(text_list(cast("object", value)))
 
 
 def audience_of(audience: str | Iterable[str]) -> tuple[str, ...]:

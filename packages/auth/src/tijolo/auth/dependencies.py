@@ -84,7 +84,7 @@ class AccessDependency(SecurityBase):
         self.model = bearer_scheme.model if bearer_scheme else HTTPBearerModel(bearerFormat="JWT")
         self.scheme_name = bearer_scheme.scheme_name if bearer_scheme else "HTTPBearer"
         self._tokens = tokens
-        self._authenticate = (
+        self._authenticated = (
             _Utils(tokens) if isinstance(tokens, JWTUtils) else tokens
         ).authenticate
         self._check, self._load, self._soft = check, load, soft
@@ -101,7 +101,13 @@ class AccessDependency(SecurityBase):
             ServiceUnavailableException: Whether the token is good cannot be told now.
         """
         try:
-            principal = await self._principal(connection)
+            known = connection.scope.get(_STATE)
+            if known is not None and known[0] is self._tokens and known[1] is self._cookie:
+                principal: Principal = known[2]
+            else:
+                principal = await self._authenticated(self._token(connection))
+                connection.scope[_STATE] = (self._tokens, self._cookie, principal)
+                set_user_id(principal.subject)
             if self._check is not None:
                 self._check(principal)
             if self._load is None:
@@ -109,30 +115,22 @@ class AccessDependency(SecurityBase):
             loaded = await self._load(principal)
             if loaded is None:
                 raise InvalidTokenException(self._message)
-        except (UnauthorizedException, ForbiddenException):
+        except (UnauthorizedException, ForbiddenException) as error:
             if self._soft:
                 return None
+            if isinstance(error, InvalidTokenException):
+                # the verifier has no words for people; the caller of the factory has
+                raise InvalidTokenException(self._message, code=error.code) from None
             raise
         return loaded
 
-    async def _principal(self, connection: HTTPConnection) -> Principal:
-        scope = connection.scope
-        known = scope.get(_STATE)
-        if known is not None and known[0] is self._tokens and known[1] is self._cookie:
-            return cast("Principal", known[2])
+    def _token(self, connection: HTTPConnection) -> str:
         token = bearer_token(connection)
         if token is None and self._cookie is not None:
             token = self._cookie.read(connection)
         if token is None:
             raise UnauthorizedException(self._message)
-        try:
-            principal = await self._authenticate(token)
-        except InvalidTokenException as error:
-            # the verifier has no words for people; the caller of the factory has
-            raise InvalidTokenException(self._message, code=error.code) from None
-        scope[_STATE] = (self._tokens, self._cookie, principal)
-        set_user_id(principal.subject)
-        return principal
+        return token
 
 
 def bearer_token(connection: HTTPConnection) -> str | None:

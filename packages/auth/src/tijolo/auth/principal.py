@@ -51,10 +51,13 @@ class Principal:
         return email if isinstance(email, str) else None
 
 
+_CONTAINERS = frozenset({list, dict})
+
+
 def principal_of(fields: dict[str, Any]) -> Principal:
     """A principal of all its ``fields``, without the price of a frozen class's ``__init__``."""
     principal = object.__new__(Principal)
-    principal.__dict__.update(fields)
+    object.__setattr__(principal, "__dict__", fields)
     return principal
 
 
@@ -64,7 +67,7 @@ def freeze(claims: dict[str, Any]) -> Mapping[str, Any]:
     It takes the dictionary over: what is in it is frozen in place.
     """
     for name, value in claims.items():
-        if isinstance(value, (list, dict)):
+        if type(value) in _CONTAINERS:
             claims[name] = _frozen(value)
     return MappingProxyType(claims)
 

@@ -15,7 +15,6 @@ from tijolo.auth._claims import (
     check_leeway,
     check_times,
     is_number,
-    text_claim,
     text_list,
     text_set,
 )
@@ -73,9 +72,11 @@ class TokenVerifier:
         self.issuer = issuer
         self.audience = audience_of(audience)
         self.leeway_seconds = check_leeway(leeway_seconds)
-        self._required = frozenset(required_claims)
-        if not self._required >= _LEAST_CLAIMS:
+        required = frozenset(required_claims)
+        if not required >= _LEAST_CLAIMS:
             raise ValueError(f"required_claims must hold {sorted(_LEAST_CLAIMS)}")
+        # the others are looked at in any case
+        self._further = required - (_LEAST_CLAIMS - {"sub"})
         if cache_size < 0:
             raise ValueError(f"cache_size must be 0 or more, got {cache_size}")
         self.keys = keys
@@ -112,7 +113,7 @@ class TokenVerifier:
         if version != self._cache_version:
             self._cache.clear()
             self._cache_version = version
-        digest = hashlib.sha256(raw).digest()
+        digest = hashlib.sha256(raw).digest() if self._cache_size else b""
         entry = self._cache.get(digest)
         if entry is not None and now < entry[1]:
             return entry[0]
@@ -145,31 +146,36 @@ class TokenVerifier:
     def _principal(self, claims: dict[str, Any], now: float) -> Principal:
         get = claims.get
         check_times(claims, now, self.leeway_seconds)
-        for name in self._required:
-            if get(name) is None:
-                raise InvalidTokenException
         audience = text_list(get("aud"))
         if get("iss") != self.issuer or self._accepted.isdisjoint(audience):
             raise InvalidTokenException
+        texts = subject, token_id, session_id, client_id, acr, scope = (
+            get("sub"), get("jti"), get("sid"), get("client_id"), get("acr"), get("scope")
+        )  # fmt: skip
+        for text in texts:
+            if text is not None and (type(text) is not str or not text):
+                raise InvalidTokenException
+        for name in self._further:
+            if get(name) is None:
+                raise InvalidTokenException
         epoch, auth_time = get("epoch", 0), get("auth_time")
         if type(epoch) is not int or (auth_time is not None and not is_number(auth_time)):
             raise InvalidTokenException
-        scope = text_claim(claims, "scope")
         return principal_of(
             {
-                "subject": text_claim(claims, "sub"),
+                "subject": subject,
                 "issuer": self.issuer,
                 "audience": audience,
-                "token_id": text_claim(claims, "jti") or "",
-                "session_id": text_claim(claims, "sid"),
-                "client_id": text_claim(claims, "client_id") or "",
+                "token_id": token_id or "",
+                "session_id": session_id,
+                "client_id": client_id or "",
                 "issued_at": claims["iat"],
                 "expires_at": claims["exp"],
                 "auth_time": auth_time,
-                "acr": text_claim(claims, "acr"),
-                "amr": text_set(claims, "amr"),
-                "roles": text_set(claims, "roles"),
-                "permissions": text_set(claims, "permissions"),
+                "acr": acr,
+                "amr": text_set(get("amr")),
+                "roles": text_set(get("roles")),
+                "permissions": text_set(get("permissions")),
                 "scopes": frozenset(scope.split()) if scope else NOTHING,
                 "epoch": epoch,
                 "claims": freeze(claims),
