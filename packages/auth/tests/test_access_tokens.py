@@ -478,3 +478,14 @@ def test_the_settings_are_in_the_token():
     assert claims["client_id"] == "web"
     assert claims["exp"] - claims["iat"] == 60
     assert TokenVerifier.from_settings(settings).verify(made.token).subject == "7"
+
+
+def test_threads_share_what_is_remembered(issuer, make_verifier):
+    from concurrent.futures import ThreadPoolExecutor
+
+    verifier = make_verifier(cache_size=4)
+    tokens = [issuer.issue(str(n)).token for n in range(32)] * 20
+    with ThreadPoolExecutor(16) as pool:
+        subjects = list(pool.map(lambda token: verifier.verify(token).subject, tokens))
+    assert subjects == [str(n) for n in range(32)] * 20
+    assert len(verifier._cache) == 4

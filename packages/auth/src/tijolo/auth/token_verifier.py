@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
@@ -86,6 +87,7 @@ class TokenVerifier:
         self._cache_size = cache_size
         self._cache: dict[bytes, tuple[Principal, float]] = {}
         self._cache_version = keys.version()
+        self._lock = threading.Lock()
         self._clock = clock
 
     @classmethod
@@ -111,7 +113,8 @@ class TokenVerifier:
         now = self._clock()
         version = self.keys.version()
         if version != self._cache_version:
-            self._cache.clear()
+            with self._lock:
+                self._cache.clear()
             self._cache_version = version
         digest = hashlib.sha256(raw).digest() if self._cache_size else b""
         entry = self._cache.get(digest)
@@ -138,10 +141,11 @@ class TokenVerifier:
         return self.verify(token)
 
     def _remember(self, digest: bytes, principal: Principal, key_until: float) -> None:
-        while len(self._cache) >= self._cache_size:
-            del self._cache[next(iter(self._cache))]
         until = min(principal.expires_at + self.leeway_seconds, key_until)
-        self._cache[digest] = (principal, until)
+        with self._lock:  # routes that are no coroutines verify in threads
+            while len(self._cache) >= self._cache_size:
+                del self._cache[next(iter(self._cache))]
+            self._cache[digest] = (principal, until)
 
     def _principal(self, claims: dict[str, Any], now: float) -> Principal:
         get = claims.get
