@@ -489,3 +489,19 @@ def test_threads_share_what_is_remembered(issuer, make_verifier):
         subjects = list(pool.map(lambda token: verifier.verify(token).subject, tokens))
     assert subjects == [str(n) for n in range(32)] * 20
     assert len(verifier._cache) == 4
+
+
+def test_only_the_keys_holder_signs(verifier, claims):
+    token = signed(claims)
+    head, body, signature = token.split(".")
+    richer = segment({**claims, "roles": ["admin"]})
+    for forged in (
+        signed(claims, secret=SECRET[::-1]),
+        f"{head}.{richer}.{signature}",
+        f"{head}.{body}.{segment(bytes(32))}",
+        f"{head}.{body}.",
+        f"{head}.{body}.{signature[:22]}",
+    ):
+        with pytest.raises(InvalidTokenException):
+            verifier.verify(forged)
+    assert verifier.verify(token).roles == frozenset()

@@ -274,3 +274,11 @@ def test_a_token_without_a_kid_fits_only_one_key():
         claims = {"sub": "7", "iat": 1, "exp": 9_999_999_999}
         token = jwt.encode(claims, keys[0].signer, algorithm="HS256")
         assert (utils.decode_or_none(token) is not None) is good
+
+
+def test_a_key_is_found_for_its_own_algorithm_only():
+    ring = KeyRing([TokenKey.generate("ES256", kid="k1"), TokenKey.generate("EdDSA", kid="k2")])
+    assert ring.find("k1", "ES256").kid == "k1"
+    for kid, algorithm in (("k1", "EdDSA"), ("k1", "HS256"), ("k3", "ES256"), (None, "HS256")):
+        assert ring.find(kid, algorithm) is None
+    assert ring.find(None, "EdDSA").kid == "k2"
