@@ -18,6 +18,9 @@ def main() -> None:
     """Run the shop as a developer would, with the settings of development."""
     os.environ.setdefault("ENVIRONMENT", "development")
     os.environ.setdefault("LOG_JSON", "false")
+    os.environ.setdefault("METRICS_ENABLED", "true")
+    os.environ.setdefault("METRICS_NETWORKS", '["127.0.0.0/8", "::1"]')
+    os.environ.setdefault("ORDER_MAIL_TO", "orders@example.com")  # shown on the console
     os.chdir(SHOP)  # its .env and ./loja.db
     os.environ.setdefault("DATABASE_URL", "sqlite+aiosqlite:///./loja.db")
     sys.path.insert(0, str(SHOP))

@@ -16,9 +16,11 @@ from starlette.middleware import Middleware
 
 from tests.benchmarks.harness import Contender, Group
 from tijolo.core import BaseAppSettings, Environment
+from tijolo.observability.prometheus import MetricsSettings
 from tijolo.web import (
     BodySizeLimitMiddleware,
     CORSSettings,
+    RateLimitSettings,
     RequestIDMiddleware,
     RequestTimingMiddleware,
     SecurityHeadersMiddleware,
@@ -56,6 +58,10 @@ class Settings(WebSettings, CORSSettings, BaseAppSettings, env_file=None):
     """What a service composes."""
 
 
+class FullSettings(MetricsSettings, RateLimitSettings, Settings, env_file=None):
+    """With metrics and a rate limit."""
+
+
 def _with_route(app: FastAPI) -> FastAPI:
     @app.get("/items/{item_id}")
     async def read_item(item_id: int) -> dict[str, int]:
@@ -71,6 +77,38 @@ def _layered(*middleware: Middleware) -> FastAPI:
 def _default_stack(**settings: Any) -> FastAPI:
     chosen = Settings(ENVIRONMENT=Environment.PRODUCTION, HEALTH_PREFIX="", **settings)
     return _with_route(create_app(chosen))
+
+
+def _full_stack(**settings: Any) -> FastAPI:
+    chosen = FullSettings(
+        ENVIRONMENT=Environment.PRODUCTION,
+        HEALTH_PREFIX="",
+        METRICS_ENABLED=True,
+        METRICS_NETWORKS=("10.0.0.0/8",),
+        RATE_LIMITS=["1000000/second"],
+        **settings,
+    )
+    app = _with_route(create_app(chosen))
+    # create_app puts a service's own routes before /metrics: the router tries them in this order
+    app.router.routes.insert(0, app.router.routes.pop())
+    return app
+
+
+def _best_of_breed() -> Contender:
+    """Three functions of today's libraries: request id, metrics, rate limit."""
+    from asgi_correlation_id import CorrelationIdMiddleware
+    from prometheus_client import CollectorRegistry
+    from prometheus_fastapi_instrumentator import Instrumentator
+    from slowapi import Limiter
+    from slowapi.middleware import SlowAPIASGIMiddleware
+    from slowapi.util import get_remote_address
+
+    app = _layered(Middleware(CorrelationIdMiddleware), Middleware(SlowAPIASGIMiddleware))
+    app.state.limiter = Limiter(key_func=get_remote_address, default_limits=["1000000/second"])
+    Instrumentator(registry=CollectorRegistry()).instrument(app)
+    return Contender(
+        name="asgi-correlation-id, instrumentator, slowapi", run=_driver(app), role="peer"
+    )
 
 
 def _driver(app: App) -> Callable[[int], Awaitable[None]]:
@@ -150,6 +188,13 @@ def groups() -> list[Group]:
                 name="create_app, access log into a NullHandler",
                 run=_logging_driver(_default_stack()),
             ),
+        ),
+        _group(
+            "1.8",
+            "the same with metrics and a rate limit",
+            _best_of_breed(),
+            _subject("create_app", _full_stack(), 1.20),
+            _subject("without Server-Timing", _full_stack(TIMING_HEADER="none")),
         ),
     ]
 

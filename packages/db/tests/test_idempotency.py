@@ -241,6 +241,73 @@ async def test_a_long_transaction_reads_the_clock_of_now_and_not_of_its_start(pa
         assert (await run_once(session, KEYS, KEY, work, fingerprint=PRINT)).answer == b"done"
 
 
+async def test_work_whose_error_is_caught_leaves_neither_key_nor_row(pay_db):
+    async with pay_db.transaction() as session:
+
+        async def work():
+            session.add(Payment(note="half"))
+            await session.flush()
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await run_once(session, KEYS, KEY, work, fingerprint=PRINT)
+    assert await payments(pay_db) == 0
+    assert (await pay(pay_db, "second try")).replayed is False
+
+
+@pytest.mark.parametrize("before", [None, "an expired answer"])
+async def test_what_the_transaction_read_before_does_not_hide_the_first_answer(
+    pay_db, store, before
+):
+    if before:
+        await store.complete(KEY, PRINT, ANA, before.encode(), 0.01)
+        await later()
+    begun, ran = asyncio.Event(), []
+
+    async def work():
+        begun.set()
+        ran.append(1)
+        await later(0.1)
+        return b"first"
+
+    async def first():
+        async with pay_db.transaction() as session:
+            return await run_once(session, KEYS, KEY, work, fingerprint=PRINT)
+
+    async def duplicate():
+        async with pay_db.transaction() as session:
+            await session.scalar(select(func.count()).select_from(Payment))  # a snapshot
+            return await run_once(session, KEYS, KEY, work, fingerprint=PRINT)
+
+    running = asyncio.create_task(first())
+    await begun.wait()
+    found = await asyncio.gather(*(duplicate() for _ in range(5)), running)
+    assert {once.answer for once in found} == {b"first"}
+    assert ran == [1]
+
+
+@pytest.mark.parametrize(("one", "other"), [("Ana:1", "ana:1"), ("e", "é"), ("ß", "ss")])
+async def test_keys_that_only_look_alike_are_two(pay_db, one, other):
+    for key in (one, other):
+        async with pay_db.transaction() as session:
+
+            async def work(key=key):
+                return key.encode()
+
+            once = await run_once(session, KEYS, key, work, fingerprint=PRINT)
+            assert once == (key.encode(), False)
+    async with pay_db.transaction() as session:
+        with pytest.raises(ValueError, match="end in a space"):
+            await run_once(session, KEYS, f"{one} ", work, fingerprint=PRINT)
+
+
+async def test_an_answer_too_long_for_the_store_leaves_the_key_used(store, monkeypatch):
+    monkeypatch.setattr("tijolo.db.idempotency.MAX_ANSWER_BYTES", 10)
+    await store.reserve(KEY, PRINT, ANA, 30)
+    assert await store.complete(KEY, PRINT, ANA, b"x" * 11, 30)
+    assert await store.reserve(KEY, PRINT, BIA, 30) == ("completed", b"")
+
+
 async def test_an_answer_too_long_to_keep_is_refused_and_nothing_is_written(pay_db, monkeypatch):
     monkeypatch.setattr("tijolo.db.idempotency.MAX_ANSWER_BYTES", 10)
     with pytest.raises(ValueError, match="18 bytes; at most 10"):

@@ -114,3 +114,18 @@ def test_the_settings_sign(key):
     )
     signer = EmailUtils.from_settings(settings)._prepare.signer
     assert repr(signer) == "DKIMSigner(selector='mail', domain='example.com')"
+
+
+@pytest.mark.parametrize(
+    ("selector", "domain"),
+    [
+        ("mail\n", "example.com"),
+        ("mail\r\nX-Evil: 1", "example.com"),
+        ("mail", "example.com; i=@evil"),
+        ("mail", " example.com"),
+        ("", "example.com"),
+    ],
+)
+def test_what_would_break_the_header_is_no_selector_or_domain(selector, domain, key):
+    with pytest.raises(ValueError, match="selector and domain"):
+        DKIMSigner(selector=selector, domain=domain, private_key=as_pem(key))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import logging
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +19,14 @@ from tijolo.email import (
     EmailBackend,
     EmailConnectionError,
     EmailDeliveryError,
+    EmailError,
     EmailOutcomeUnknownError,
     EmailRejectedError,
+    EmailTooLargeError,
     EmailUtils,
     FileBackend,
     InvalidAddressError,
+    InvalidEmailError,
     MemoryBackend,
     MemorySendKeys,
     OutgoingEmail,
@@ -120,6 +125,74 @@ async def test_an_email_with_a_key_is_sent_once_under_fifty_racers():
     assert len(email.backend.outbox) == 2
 
 
+async def test_racers_for_a_key_are_not_told_that_it_was_sent_when_it_was_not():
+    email = with_backend(Failing(EmailConnectionError("down", transient=True)))
+    prepared = await email.prepare(OutgoingEmail(to="a@b.com", subject="Hi", key="k"))
+    results = await asyncio.gather(
+        *(email.send_prepared(prepared) for _ in range(20)), return_exceptions=True
+    )
+    assert not email.backend.outbox
+    assert {type(each) for each in results} == {EmailConnectionError}
+    assert not (await email.send("a@b.com", "Hi", "x", key="k")).duplicate
+
+
+async def test_a_racer_that_is_cancelled_takes_nobody_along():
+    gate = asyncio.Event()
+
+    class Waiting(MemoryBackend):
+        async def send(self, email):
+            await gate.wait()
+            return await super().send(email)
+
+    email = with_backend(Waiting())
+    prepared = await email.prepare(OutgoingEmail(to="a@b.com", subject="Hi", key="k"))
+    first, second, third = (asyncio.create_task(email.send_prepared(prepared)) for _ in range(3))
+    await asyncio.sleep(0.01)
+    second.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    assert [each.duplicate for each in await asyncio.gather(first, third)].count(False) == 1
+    assert len(email.backend.outbox) == 1
+
+
+async def test_a_key_store_that_is_empty_is_used():
+    class Counting(MemorySendKeys):
+        def __len__(self):
+            return len(self._expiry)
+
+    keys = Counting()
+    await with_backend(keys=keys).send("a@b.com", "Hi", "x", key="k")
+    assert len(keys) == 1
+
+
+async def test_a_key_store_that_is_down_does_not_hide_why_an_email_failed(caplog):
+    class Down(MemorySendKeys):
+        async def release(self, key):
+            raise ConnectionError("the store is gone")
+
+    email = with_backend(Failing(EmailConnectionError("down", transient=True)), keys=Down())
+    with pytest.raises(EmailConnectionError):
+        await email.send("a@b.com", "Hi", "x", key="k")
+    assert "could not be given back" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "one", ["/etc/hostname", Path("/etc/hostname"), Attachment(filename="a", content=b"")]
+)
+async def test_one_attachment_is_a_list_as_well(one):
+    with pytest.raises(TypeError, match="list"):
+        await with_backend().send("a@b.com", "Hi", "x", attachments=one)
+
+
+@pytest.mark.parametrize("key", ["", "k" * 1001])
+async def test_a_key_that_is_none_is_refused(key):
+    email = with_backend()
+    with pytest.raises(InvalidEmailError):
+        await email.send("a@b.com", "Hi", "x", key=key)
+    with pytest.raises(TypeError, match="key"):
+        await email.send("a@b.com", "Hi", "x", key=5)
+
+
 @pytest.mark.parametrize("failure", [EmailConnectionError(transient=True), OSError("disk full")])
 async def test_a_key_is_free_again_when_nothing_was_sent(failure):
     email = with_backend(Failing(failure))
@@ -198,6 +271,39 @@ async def test_no_more_are_taken_than_are_sent_at_once():
     assert all(ahead - done <= 3 for done, ahead in enumerate(seen))
 
 
+async def test_no_failure_of_one_loses_what_became_of_the_others():
+    email = with_backend(Failing(RuntimeError("a bug of the backend")))
+    results = await email.send_many(
+        [
+            OutgoingEmail(to="a@b.com", subject="the backend fails"),
+            OutgoingEmail(to="a@b.com", subject=None),
+            OutgoingEmail(to="a@b.com", subject="x", attachments=["/nowhere/at/all"]),
+            OutgoingEmail(to="a@b.com", subject="good"),
+        ],
+        concurrency=1,
+    )
+    assert [type(each.error) for each in results] == [EmailError] * 3 + [type(None)]
+    causes = [type(each.error.__cause__) for each in results[:3]]
+    assert causes == [RuntimeError, TypeError, FileNotFoundError]
+    assert [each.subject for each in email.backend.outbox] == ["good"]
+
+
+async def test_emails_that_cannot_be_listed_let_those_under_way_end():
+    class Slow(MemoryBackend):
+        async def send(self, email):
+            await asyncio.sleep(0.02)
+            return await super().send(email)
+
+    def emails():
+        yield OutgoingEmail(to="a@b.com", subject="x")
+        raise LookupError("the cursor is closed")
+
+    email = with_backend(Slow())
+    with pytest.raises(LookupError):
+        await email.send_many(emails())
+    assert len(email.backend.outbox) == 1
+
+
 # -- after a commit --------------------------------------------------------------------------------
 
 
@@ -222,6 +328,15 @@ async def test_after_commit_renders_before_and_sends_after(tmp_path):
 
 async def test_after_commit_never_fails_the_request(caplog):
     email = with_backend(Failing(EmailConnectionError("down", transient=True)))
+    await (await email.after_commit(OutgoingEmail(to="a@b.com", subject="x")))()
+    assert "was not sent after the commit" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "failure", [EmailTooLargeError("the server takes less"), ConnectionError("the store is down")]
+)
+async def test_after_commit_raises_nothing_whatever_fails(failure, caplog):
+    email = with_backend(Failing(failure))
     await (await email.after_commit(OutgoingEmail(to="a@b.com", subject="x")))()
     assert "was not sent after the commit" in caplog.text
 
@@ -423,6 +538,12 @@ async def test_the_console_shows_what_matters_and_obeys_nothing(capsys):
         assert piece in shown
     assert "\x1b" not in shown
     assert "\x07" not in shown
+
+
+async def test_a_console_without_the_letters_shows_their_codes():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    await with_backend(ConsoleBackend(stream)).send("a@b.com", "Olá", "x")
+    assert b"Subject: Ol\\xe1" in stream.buffer.getvalue()
 
 
 async def test_files_are_whole_private_and_unguessable(tmp_path):

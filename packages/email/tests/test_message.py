@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.utils import parsedate_to_datetime
@@ -179,6 +182,32 @@ def test_header_injection_is_refused_everywhere(email, bad, where):
 
 
 @pytest.mark.parametrize(
+    "parts",
+    [
+        {"name": "x\r\nBcc: evil@example.com"},
+        {"name": "x" * 501},
+        {"local": "a>\r\nRCPT TO:<evil"},
+        {"local": "a, b"},
+        {"local": "a" * 65},
+        {"domain": "example.com\r\nBcc: x@y.com"},
+        {"domain": "exämple.com"},
+        {"domain": "[evil]"},
+    ],
+)
+def test_an_address_built_of_parts_is_checked_too(parts):
+    with pytest.raises(InvalidAddressError):
+        EmailAddress(**({"local": "ana", "domain": "example.com"} | parts))
+    with pytest.raises(InvalidAddressError):
+        replace(EmailAddress.of("ana@example.com"), **parts)
+
+
+def test_an_address_is_checked_in_the_form_in_which_it_is_sent():
+    # NFC makes a semicolon of the Greek question mark
+    with pytest.raises(InvalidAddressError):
+        EmailAddress.of("a\u037eb@example.com")
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         {"Bcc": "a@b.com"},
@@ -236,6 +265,13 @@ def test_unsubscribing_in_one_click(email):
 def test_an_unsubscribe_link_is_https_on_one_line(url):
     with pytest.raises(InvalidHeaderError):
         Unsubscribe(url=url)
+
+
+def test_an_unsubscribe_link_is_a_url_and_a_secret():
+    with pytest.raises(InvalidHeaderError):
+        Unsubscribe(url="https://[x")
+    mail = OutgoingEmail(to="a@b.com", subject="x", unsubscribe=Unsubscribe(url="https://x.y/8Jx"))
+    assert "8Jx" not in repr(mail)
 
 
 def test_blind_copies_alone_have_a_well_formed_header(email):
@@ -316,6 +352,32 @@ def test_no_html_breaks_the_reader(html):
     assert html_to_text(html).endswith("\n")
 
 
+@pytest.mark.parametrize("piece", ["<a ", "<!--", "</x", "<![CDATA[", "<!x"])
+@pytest.mark.parametrize("end", ["", ">"])
+def test_html_that_never_ends_does_not_take_for_ever(piece, end):
+    # quadratic, 100 kB took the parser of Python 3.11.7 over a minute
+    program = (
+        "import sys; from tijolo.email import html_to_text;"
+        "html_to_text(sys.argv[1] * 30_000 + sys.argv[2])"
+    )
+    subprocess.run([sys.executable, "-c", program, piece, end], check=True, timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>a <![<b> c</p>", "a c\n"),
+        ("<![foo]> c", "c\n"),
+        ("<p>1 < 2", "1 < 2\n"),
+        ("<p>a<!-- no -->b<!-- never ended", "ab<!-- never ended\n"),
+        ("a<!--[if mso]>x<![endif]-->b<![if !mso]>c<![endif]>", "abc\n"),
+        ("<p>end <a href='x", "end <a href='x\n"),
+    ],
+)
+def test_html_that_is_none_is_text(html, text):
+    assert html_to_text(html) == text
+
+
 def test_given_text_is_kept(email):
     _, message = made(email, body="mine\n", html="<p>other</p>")
     assert message.get_body(("plain",)).get_content() == "mine\r\n"
@@ -365,6 +427,13 @@ def test_attachments_are_typed(email, filename, wanted):
     assert (part.get_content_type(), part.get_filename()) == (wanted, filename)
 
 
+def test_a_path_may_be_text(email, tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"1")
+    file = Attachment(filename="b.txt", path=str(tmp_path / "a.txt"))
+    _, message = made(email, attachments=[file])
+    assert [each.get_filename() for each in message.iter_attachments()] == ["b.txt"]
+
+
 def test_a_path_is_attached_under_its_name(email, tmp_path):
     path = tmp_path / "relatório çã.csv"
     path.write_bytes(b"a;b\n")
@@ -390,6 +459,27 @@ def test_an_attachment_has_one_source_and_a_real_type():
             Attachment(filename="a", **options)
     with pytest.raises(InvalidHeaderError):
         Attachment(filename="a", content=b"", content_type="text/html\r\nX: y")
+
+
+@pytest.mark.parametrize("content", [5, "text", [1, 2]])
+def test_the_content_of_an_attachment_is_bytes(content):
+    with pytest.raises(TypeError, match="bytes"):
+        Attachment(filename="a.bin", content=content)
+
+
+@pytest.mark.parametrize("bad", [{"subject": None}, {"headers": {"X-Count": 5}}])
+def test_what_is_no_text_is_named(email, bad):
+    with pytest.raises(TypeError, match=r"header '(Subject|X-Count)' is a str"):
+        made(email, **bad)
+
+
+def test_a_text_over_the_limit_is_not_even_encoded(monkeypatch):
+    email = EmailUtils.with_backend(
+        MemoryBackend(), from_addr="shop@example.com", max_message_bytes=1000
+    )
+    monkeypatch.setattr("tijolo.email.prepared.html_to_text", lambda html: pytest.fail("read"))
+    with pytest.raises(EmailTooLargeError):
+        made(email, body="", html="<p>" * 400)
 
 
 def test_size_is_bounded_before_everything_is_read(tmp_path):

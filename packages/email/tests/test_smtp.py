@@ -15,6 +15,7 @@ from tijolo.email import (
     EmailAuthenticationError,
     EmailBusyError,
     EmailConnectionError,
+    EmailDeliveryError,
     EmailOutcomeUnknownError,
     EmailRejectedError,
     EmailTLSError,
@@ -24,6 +25,7 @@ from tijolo.email import (
     OutgoingEmail,
     PoolLimits,
     RetryPolicy,
+    SMTPBackend,
     SMTPServer,
     SMTPTimeouts,
     TLSMode,
@@ -551,6 +553,53 @@ async def test_disconnecting_waits_for_what_is_being_sent(sink, make_email):
     assert sink.commands["QUIT"] == 1
 
 
+async def test_nothing_is_sent_after_disconnecting(sink, make_email):
+    email = make_email(sink.port)
+    pausing, go = asyncio.Event(), asyncio.Event()
+
+    async def pause(seconds):
+        pausing.set()
+        await go.wait()
+
+    email.backend._sleep = pause
+    sink.script("RCPT", "450 later")
+    task = asyncio.create_task(send(email))
+    await pausing.wait()
+    await email.disconnect()
+    go.set()
+    with pytest.raises(EmailConnectionError, match="disconnected") as error:
+        await task
+    assert error.value.transient, "another process may send it"
+    assert not sink.received
+    assert sink.connections == 1
+
+    assert (await send(email)).recipients, "it may be used again"
+
+
+async def test_a_connection_that_opens_after_disconnecting_is_not_used(make_email, listening):
+    made = []
+
+    class Late(asyncio.Protocol):
+        def connection_made(self, transport):
+            made.append(transport)
+            self.said = b""
+
+        def data_received(self, data):
+            self.said += data
+            made[0].write(b"250 OK\r\n")
+
+    async with listening(Late) as port:
+        email = make_email(port)
+        email.backend._grace = 0.01
+        task = asyncio.create_task(send(email))
+        await until(lambda: bool(made))
+        await email.disconnect()
+        made[0].write(b"220 hello\r\n")
+        with pytest.raises(EmailConnectionError, match="disconnected"):
+            await task
+        assert b"MAIL" not in made[0].get_protocol().said
+
+
 async def test_it_is_a_resource_whose_health_is_that_of_the_server(sink, make_email):
     email = make_email(sink.port)
     assert isinstance(email, Resource)
@@ -575,6 +624,103 @@ async def test_health_is_asked_again_after_a_while_and_logged_once_a_change(
         assert not await email.health_check()
     assert good
     assert caplog.text.count("does not let us in") == 1
+
+
+def test_health_is_asked_in_one_loop_after_another():
+    now = 0.0
+    server = SMTPServer(host="127.0.0.1", port=1, tls=TLSMode.PLAIN, local_hostname="a.b")
+    backend = SMTPBackend(server, clock=lambda: now)
+
+    async def ask():
+        return await asyncio.gather(*(backend.health_check() for _ in range(20)))
+
+    assert asyncio.run(ask()) == [False] * 20
+    now = 60.0
+    assert asyncio.run(ask()) == [False] * 20
+
+
+async def test_each_event_loop_has_a_pool_of_its_own(sink, make_email):
+    email = make_email(sink.port, pool=PoolLimits(max_connections=2))
+
+    def elsewhere():
+        async def both():
+            for _ in range(5):
+                await asyncio.gather(*(send(email) for _ in range(4)))
+            await email.disconnect()
+
+        asyncio.run(both())
+
+    other = asyncio.create_task(asyncio.to_thread(elsewhere))
+    while not other.done():
+        await asyncio.gather(*(send(email) for _ in range(4)))
+    await other
+    await email.disconnect()
+    assert sink.most_open <= 4
+    assert sink.connections <= 4, "used again, also while another loop sends"
+    await until(lambda: not sink.open)
+    assert len(email.backend._pools) == 0
+
+
+async def test_no_answer_to_a_caller_names_the_server(make_email, unused_tcp_port, smtp_server):
+    errors = []
+    async with smtp_server() as (_, port):
+        errors.append(await _failure(make_email(port, tls=TLSMode.STARTTLS)))
+        errors.append(await _failure(make_email(port, tls=TLSMode.TLS)))
+    errors.append(await _failure(make_email(unused_tcp_port)))
+    for error in errors:
+        assert "127.0.0.1" not in error.message
+        assert str(unused_tcp_port) not in error.message
+
+
+async def _failure(email):
+    with pytest.raises(EmailDeliveryError) as error:
+        await send(email)
+    return error.value
+
+
+async def test_a_token_that_cannot_be_had_is_one_of_our_errors(smtp_server, make_email):
+    async def access_token():
+        raise LookupError("the provider is down")
+
+    async with smtp_server(auth=True) as (sink, port):
+        email = make_email(port, username="shop", oauth_token=access_token)
+        with pytest.raises(EmailAuthenticationError) as error:
+            await send(email)
+        assert error.value.transient
+        assert isinstance(error.value.__cause__, LookupError)
+        assert len(email.waits) == 2, "tried again"
+        assert await email.health_check() is False
+        assert not sink.received
+    await until(lambda: not sink.open)
+
+
+@pytest.mark.parametrize("reply", ["354 more", "150 perhaps", "999 no number of ours"])
+async def test_an_answer_that_is_neither_yes_nor_no_leaves_the_outcome_unknown(
+    reply, sink, make_email
+):
+    sink.script("DATA", reply)
+    email = make_email(sink.port)
+    with pytest.raises(EmailOutcomeUnknownError):
+        await send(email, key="k")
+    assert (await send(email, key="k")).duplicate
+    assert len(sink.received) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"host": "smtp://shop:c0rrect-h0rse@mail.example.com:587"},
+        {"host": "shop:c0rrect-h0rse@mail.example.com"},
+        {"host": "a..example.com"},
+        {"host": "a" * 64 + ".example.com"},
+        {"local_hostname": "shop\r\nMAIL FROM:<a@b.com>"},
+        {"local_hostname": ""},
+    ],
+)
+def test_a_name_that_is_none_is_refused_without_quoting_a_password(options):
+    with pytest.raises(ValueError, match="host") as error:
+        SMTPServer(**({"host": "mail.example.com"} | options))
+    assert PASSWORD not in str(error.value)
 
 
 async def test_nothing_but_what_was_meant_travels(sink, make_email):

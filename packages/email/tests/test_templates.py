@@ -113,6 +113,19 @@ async def test_each_part_is_in_the_nearest_language_there_is(email):
     assert text == "Hello Ana"
 
 
+def test_the_nearest_language_wins_whichever_suffix_it_has():
+    sources = {"a.txt.j2": "Hello", "a.pt.txt": "Olá", "a.subject.txt": "S"}
+    templates = EmailTemplates(DictLoader(sources))
+    assert templates.render_email("a", {}, locale="pt-BR") == ("S", "Olá", None)
+    assert templates.render_email("a", {}, locale="fr") == ("S", "Hello", None)
+
+
+def test_a_template_that_is_no_utf8_is_broken(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"Ol\xe1")
+    with pytest.raises(EmailTemplateError, match=r"a\.txt"):
+        EmailTemplates(tmp_path).render("a.txt", {})
+
+
 @given(st.text() | st.from_regex(r"[a-z/._-]{1,12}", fullmatch=True))
 @example("../../etc")
 @example("pt/..")

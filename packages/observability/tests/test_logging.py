@@ -580,6 +580,29 @@ def test_settings_come_from_the_environment_of_the_service(monkeypatch):
         LogSettings(LOG_LEVEL="loud")
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("plate,rg", ("plate", "rg")),
+        (" plate , rg,", ("plate", "rg")),
+        ("plate", ("plate",)),
+        ("", ()),
+        (' ["plate", "rg"]', ("plate", "rg")),
+    ],
+)
+def test_redacted_keys_are_a_list_with_commas_or_json(monkeypatch, written, expected):
+    monkeypatch.setenv("LOG_REDACT_KEYS", written)
+    assert expected == LogSettings().LOG_REDACT_KEYS
+    assert expected == LogSettings(LOG_REDACT_KEYS=list(expected)).LOG_REDACT_KEYS
+
+
+@pytest.mark.parametrize("written", ['["plate"', "[1]", '[["plate"]]'])
+def test_redacted_keys_that_are_no_list_are_refused(monkeypatch, written):
+    monkeypatch.setenv("LOG_REDACT_KEYS", written)
+    with pytest.raises(ValueError, match="LOG_REDACT_KEYS"):
+        LogSettings()
+
+
 def test_formatters_serve_any_standard_handler():
     out = io.StringIO()
     handler = logging.StreamHandler(out)

@@ -9,6 +9,7 @@ import pytest
 from tijolo.core import clear_request_id, set_request_id, user_id_ctx
 from tijolo.observability import JSONFormatter, TextFormatter
 from tijolo.observability.log_queue import LogQueueHandler
+from tijolo.observability.records import FIELDS_ATTRIBUTE
 from tijolo.observability.redaction import DEFAULT_REDACTOR
 
 
@@ -158,3 +159,8 @@ def test_an_absent_request_id_on_the_record_is_no_field(kept, logger):
 def test_another_request_id_than_that_of_the_context_is_kept_as_a_field(kept, logger):
     logger.info("said", extra={"request_id": "of another"})
     assert shown(kept)["extra_request_id"] == "of another"
+
+
+def test_a_request_id_among_the_named_fields_is_a_field(kept, logger):
+    logger.info("said", extra={FIELDS_ATTRIBUTE: {"request_id": None}})
+    assert shown(kept)["extra_request_id"] is None

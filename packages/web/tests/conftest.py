@@ -4,6 +4,12 @@ import asyncio
 import contextlib
 import json
 import logging
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +18,8 @@ import hypercorn.asyncio
 import hypercorn.config
 import pytest
 import uvicorn
+
+from tijolo.web import MemoryIdempotencyStore, MemoryRateLimitStore
 
 
 @dataclass
@@ -177,3 +185,111 @@ def serve(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     if name == "hypercorn":
         return _hypercorn
     return lambda app: _uvicorn(app, name.partition("-")[2])
+
+
+# --- rate limits and idempotency keys
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def redis_connection(redis_url: str) -> AsyncIterator[Any]:
+    """A client of the test server, and a prefix that this test alone uses."""
+    asyncio_redis = pytest.importorskip("redis.asyncio")
+    client = asyncio_redis.Redis.from_url(redis_url)
+    prefix = f"tijolo-web-test:{uuid.uuid4().hex}:"
+    yield client, prefix
+    async for key in client.scan_iter(match=f"{prefix}*"):
+        await client.delete(key)
+    await client.aclose()
+
+
+_STORES = ["memory", pytest.param("redis", marks=pytest.mark.redis)]
+
+
+def _redis_module() -> Any:
+    pytest.importorskip("redis")
+    from tijolo.web import redis
+
+    return redis
+
+
+@pytest.fixture(params=_STORES)
+def rate_limit_store(request: pytest.FixtureRequest) -> Any:
+    if request.param == "memory":
+        return MemoryRateLimitStore()
+    module = _redis_module()
+    client, prefix = request.getfixturevalue("redis_connection")
+    return module.RedisRateLimitStore(client, prefix=prefix, timeout_seconds=5)
+
+
+@pytest.fixture(params=_STORES)
+def idempotency_store(request: pytest.FixtureRequest) -> Any:
+    if request.param == "memory":
+        return MemoryIdempotencyStore()
+    module = _redis_module()
+    client, prefix = request.getfixturevalue("redis_connection")
+    return module.RedisIdempotencyStore(client, prefix=prefix, timeout_seconds=5)
+
+
+class RedisServer:
+    """A server of its own, to be stopped, frozen and killed."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        options = ["--port", str(self.port), "--save", "", "--appendonly", "no"]
+        self.process = subprocess.Popen(
+            ["redis-server", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(500):
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            time.sleep(0.01)
+        raise RuntimeError("redis-server did not start")
+
+    def freeze(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def own_redis() -> Any:
+    if shutil.which("redis-server") is None:
+        pytest.skip("there is no redis-server to start")
+    server = RedisServer()
+    server.start()
+    yield server
+    server.kill()

@@ -666,9 +666,9 @@ async def test_tracebacks_are_shown_in_development_only_and_only_when_asked_for(
 
 
 def test_every_setting_is_read(monkeypatch):
-    from tijolo.web import server
+    from tijolo.web import server, uvicorn
 
-    monkeypatch.setattr(server.uvicorn, "run", lambda app, **options: None)
+    monkeypatch.setattr(uvicorn, "run_uvicorn", lambda app, **options: None)
     with assert_settings_read(WebSettings, CORSSettings, ServerSettings, by="tijolo.web"):
         chosen = settings(
             TRUSTED_HOSTS=["shop.example"], TRUSTED_PROXIES=["10.0.0.0/8"], CORS_ORIGINS=[ORIGIN]

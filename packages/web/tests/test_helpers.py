@@ -19,9 +19,12 @@ from tijolo.core import BaseAppSettings, Environment
 from tijolo.web import (
     DEFAULT_STATIC_SECURITY_HEADERS,
     CORSSettings,
+    CSRFSettings,
     DeviceInfo,
     DeviceType,
     HardenedStaticFiles,
+    IdempotencySettings,
+    RateLimitSettings,
     ServerSettings,
     WebSettings,
     build_content_disposition,
@@ -33,6 +36,7 @@ from tijolo.web import (
     set_cookie,
 )
 from tijolo.web import server as web_server
+from tijolo.web import uvicorn as web_uvicorn
 
 # --- cookies
 
@@ -328,7 +332,7 @@ def test_no_header_is_too_strange_or_too_long_to_parse(header):
 
 def test_run_server_passes_the_settings_and_trusts_no_forwarding_header(monkeypatch):
     calls = []
-    monkeypatch.setattr(web_server.uvicorn, "run", lambda app, **kw: calls.append((app, kw)))
+    monkeypatch.setattr(web_uvicorn.uvicorn, "run", lambda app, **kw: calls.append((app, kw)))
     settings = ServerSettings(SERVER_HOST="0.0.0.0", SERVER_PORT=9000, SERVER_RELOAD=True)
     web_server.run_server("shop:app", settings=settings, port=9001, workers=2)
     app = FastAPI()
@@ -353,48 +357,93 @@ def test_run_server_passes_the_settings_and_trusts_no_forwarding_header(monkeypa
 
 PUBLIC = [
     "CODE_OF_STATUS",
+    "CSRF_COOKIE_NAME",
+    "CSRF_HEADER_NAME",
     "DEFAULT_CONTENT_SECURITY_POLICY",
     "DEFAULT_SECURITY_HEADERS",
     "DEFAULT_STATIC_SECURITY_HEADERS",
     "DOCS_CONTENT_SECURITY_POLICY",
+    "IDEMPOTENCY_HEADER",
     "PROBLEM_MEDIA_TYPE",
     "AppLifecycle",
     "BodySizeLimitMiddleware",
+    "CORSPolicy",
     "CORSSettings",
+    "CSRFMiddleware",
+    "CSRFSettings",
+    "CachePolicy",
+    "CachedResponse",
+    "ConditionalRoute",
     "CurrentDevice",
     "DeviceInfo",
     "DeviceType",
     "EnvelopeMiddleware",
     "ErrorBoundaryMiddleware",
     "HardenedStaticFiles",
+    "IdempotencyMiddleware",
+    "IdempotencySettings",
+    "IdempotencyStore",
+    "IdempotencyStoreFullError",
+    "LimitState",
+    "MemoryIdempotencyStore",
+    "MemoryRateLimitStore",
+    "MemoryReplayStore",
     "ProblemDocument",
     "ProblemError",
     "ProblemResponse",
+    "RateLimit",
+    "RateLimitDecision",
+    "RateLimitMiddleware",
+    "RateLimitSettings",
+    "RateLimitStore",
+    "RateLimiter",
     "RequestBodyTooLargeException",
     "RequestIDMiddleware",
+    "RequestMetrics",
+    "RequestTimeoutMiddleware",
     "RequestTimingMiddleware",
+    "Reservation",
+    "ReservationState",
     "ResponseAbortedError",
+    "ResponseFactory",
+    "Responses",
     "SameSite",
     "SecurityHeadersMiddleware",
     "ServerSettings",
+    "SuccessEnvelope",
     "TrustedHostMiddleware",
     "TrustedProxyMiddleware",
     "WebSettings",
+    "WebhookSignatureVerifier",
+    "WebhookVerifier",
     "__version__",
     "app_exception_handler",
     "apply_cors",
     "build_content_disposition",
     "build_pagination_link_header",
     "clear_cookie",
+    "cors",
     "create_app",
+    "csrf_token",
     "describe_problems",
+    "generate_csrf_token",
     "get_client_ip",
     "get_client_ip_from_scope",
     "get_device_info",
+    "is_final_status",
+    "key_by_client_address",
+    "key_by_header",
+    "key_by_user",
     "make_app_exception_handler",
+    "make_csrf_token_dependency",
     "make_http_exception_handler",
+    "make_idempotency_key_dependency",
+    "make_rate_limit_dependency",
+    "make_tool_spec_router",
     "make_unhandled_exception_handler",
+    "no_cors",
     "problem_response",
+    "rate_limits",
     "register_exception_handlers",
     "set_cookie",
     "validation_exception_handler",
@@ -409,8 +458,15 @@ def test_the_public_names_are_these():
 def test_the_readme_names_every_setting():
     page = Path(__file__).parents[1] / "README.md"
     readme = page.read_text() if page.exists() else metadata("tijolo-web")["Description"]
-    named = set(re.findall(r"^\| `([A-Z_]+)` \|", readme, re.MULTILINE))
-    kinds = (WebSettings, CORSSettings, ServerSettings)
+    named = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", readme, re.MULTILINE))
+    kinds = (
+        WebSettings,
+        CORSSettings,
+        CSRFSettings,
+        ServerSettings,
+        RateLimitSettings,
+        IdempotencySettings,
+    )
     assert named == {name for kind in kinds for name in kind.model_fields}
 
 

@@ -15,6 +15,7 @@ class OrderStatus(BaseStrEnum):
     """Where an order stands."""
 
     OPEN = "open"
+    PAID = "paid"
     CANCELLED = "cancelled"
 
 

@@ -23,63 +23,38 @@ from loja.schemas import (
     ProductUpdate,
 )
 from loja.services import OrderService, ProductService
+from loja.shop import CATALOG, Shop
+from tijolo.cache.fastapi import cached_response
 from tijolo.core import BasePaginationSchema, CursorPaginationSchema
-from tijolo.db import AsyncDatabaseManager
+from tijolo.db.viewsets import ViewSet
 
 
-def make_customers_router(db: AsyncDatabaseManager) -> APIRouter:
+class CustomerViews(ViewSet[Customer]):
     """Customers: create, read, list by page, change, remove."""
-    Session = Annotated[AsyncSession, Depends(db.session_dependency)]  # noqa: N806
-    Reading = Annotated[AsyncSession, Depends(db.read_session_dependency)]  # noqa: N806
-    router = APIRouter(prefix="/customers", tags=["customers"])
 
-    @router.post("", status_code=201, response_model=CustomerResponse)
-    async def create_customer(data: CustomerCreate, session: Session) -> Customer:
-        return await CustomerRepository(session).add(Customer(**data.model_dump()))
-
-    @router.get("", response_model=BasePaginationSchema[CustomerResponse])
-    async def list_customers(
-        wanted: Annotated[CustomerFilter, Query()], session: Reading
-    ) -> object:
-        return await CustomerRepository(session).paginate(
-            wanted.get_conditions(),
-            order_by=wanted.order_by,
-            page=wanted.page,
-            page_size=wanted.page_size,
-            ascending=wanted.ascending,
-        )
-
-    @router.get("/{customer_id}", response_model=CustomerResponse)
-    async def get_customer(customer_id: UUID, session: Reading) -> Customer:
-        return await CustomerRepository(session).get_by_id(customer_id)
-
-    @router.patch("/{customer_id}", response_model=CustomerResponse)
-    async def change_customer(
-        customer_id: UUID, data: CustomerUpdate, session: Session
-    ) -> Customer:
-        customers = CustomerRepository(session)
-        customer = await customers.get_by_id(customer_id)
-        customer.update_from_dict(data.model_dump(exclude_unset=True))
-        return await customers.update(customer)
-
-    @router.delete("/{customer_id}", status_code=204)
-    async def remove_customer(customer_id: UUID, session: Session) -> None:
-        await CustomerRepository(session).delete(customer_id)
-
-    return router
+    model = Customer
+    response_schema = CustomerResponse
+    create_schema = CustomerCreate
+    update_schema = CustomerUpdate
+    filter_schema = CustomerFilter
+    repository_class = CustomerRepository
 
 
-def make_products_router(db: AsyncDatabaseManager) -> APIRouter:
-    """Products: create, read, list by page, change on the version that was read."""
-    Session = Annotated[AsyncSession, Depends(db.session_dependency)]  # noqa: N806
-    Reading = Annotated[AsyncSession, Depends(db.read_session_dependency)]  # noqa: N806
+def make_products_router(shop: Shop) -> APIRouter:
+    """Products: create, read, list by page, change on the version that was read.
+
+    The lists are the same for everybody and are kept; a change makes them be read again.
+    """
+    Session = Annotated[AsyncSession, Depends(shop.db.session_dependency)]  # noqa: N806
+    Reading = Annotated[AsyncSession, Depends(shop.db.read_session_dependency)]  # noqa: N806
     router = APIRouter(prefix="/products", tags=["products"])
 
     @router.post("", status_code=201, response_model=ProductResponse)
     async def create_product(data: ProductCreate, session: Session) -> Product:
-        return await ProductRepository(session).add(Product(**data.model_dump()))
+        return await ProductService(shop, session).create(data)
 
     @router.get("", response_model=BasePaginationSchema[ProductResponse])
+    @cached_response(shop.cache, ttl=60, public=True, tags=[CATALOG], ignore=["session"])
     async def list_products(wanted: Annotated[ProductFilter, Query()], session: Reading) -> object:
         return await ProductRepository(session).paginate(
             wanted.get_conditions(),
@@ -90,25 +65,26 @@ def make_products_router(db: AsyncDatabaseManager) -> APIRouter:
         )
 
     @router.get("/{product_id}", response_model=ProductResponse)
+    @cached_response(shop.cache, ttl=60, public=True, tags=[CATALOG], ignore=["session"])
     async def get_product(product_id: UUID, session: Reading) -> Product:
         return await ProductRepository(session).get_by_id(product_id)
 
     @router.patch("/{product_id}", response_model=ProductResponse)
     async def change_product(product_id: UUID, data: ProductUpdate, session: Session) -> Product:
-        return await ProductService(session).change(product_id, data)
+        return await ProductService(shop, session).change(product_id, data)
 
     return router
 
 
-def make_orders_router(db: AsyncDatabaseManager) -> APIRouter:
+def make_orders_router(shop: Shop) -> APIRouter:
     """Orders: place, read, walk by cursor, cancel."""
-    Session = Annotated[AsyncSession, Depends(db.session_dependency)]  # noqa: N806
-    Reading = Annotated[AsyncSession, Depends(db.read_session_dependency)]  # noqa: N806
+    Session = Annotated[AsyncSession, Depends(shop.db.session_dependency)]  # noqa: N806
+    Reading = Annotated[AsyncSession, Depends(shop.db.read_session_dependency)]  # noqa: N806
     router = APIRouter(prefix="/orders", tags=["orders"])
 
     @router.post("", status_code=201, response_model=OrderResponse)
     async def place_order(data: OrderCreate, session: Session) -> object:
-        return await OrderService(session).place(data)
+        return await OrderService(shop, session).place(data)
 
     @router.get("", response_model=CursorPaginationSchema[OrderResponse])
     async def list_orders(wanted: Annotated[OrderFilter, Query()], session: Reading) -> object:
@@ -127,6 +103,6 @@ def make_orders_router(db: AsyncDatabaseManager) -> APIRouter:
 
     @router.post("/{order_id}/cancel", response_model=OrderResponse)
     async def cancel_order(order_id: UUID, session: Session) -> object:
-        return await OrderService(session).cancel(order_id)
+        return await OrderService(shop, session).cancel(order_id)
 
     return router

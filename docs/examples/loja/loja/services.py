@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from loja.models import Order, OrderLine, OrderStatus, Product
 from loja.repositories import CustomerRepository, OrderRepository, ProductRepository
-from loja.schemas import OrderCreate, ProductUpdate
+from loja.schemas import OrderCreate, ProductCreate, ProductUpdate
+from loja.shop import CATALOG, Shop
 from tijolo.core import ConflictException, ValidationException
 from tijolo.db import on_commit
 
@@ -19,8 +20,16 @@ logger = logging.getLogger("loja.orders")
 class ProductService:
     """Changes to products, guarded by the version that was read."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, shop: Shop, session: AsyncSession) -> None:
+        self.shop = shop
+        self.session = session
         self.products = ProductRepository(session)
+
+    async def create(self, data: ProductCreate) -> Product:
+        """Put a new product on the shelf."""
+        product = await self.products.add(Product(**data.model_dump()))
+        forget_catalog(self.shop, self.session)
+        return product
 
     async def change(self, product_id: UUID, data: ProductUpdate) -> Product:
         """Apply what ``data`` names, if nobody changed the product since it was read."""
@@ -30,13 +39,16 @@ class ProductService:
         if refused:
             raise ValidationException(f"{refused[0]} cannot be null", details={"field": refused[0]})
         product.update_from_dict(changes)
-        return await self.products.update(product, expected_version=data.version)
+        await self.products.update(product, expected_version=data.version)
+        forget_catalog(self.shop, self.session)
+        return product
 
 
 class OrderService:
     """Orders: the stock and the order change together or not at all."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, shop: Shop, session: AsyncSession) -> None:
+        self.shop = shop
         self.session = session
         self.customers = CustomerRepository(session)
         self.products = ProductRepository(session)
@@ -61,28 +73,53 @@ class OrderService:
             )
             order.total_cents += quantity * product.price_cents
         await self.orders.add(order)
-        self._announce("order placed", order)
+        if self.shop.mail is not None:
+            on_commit(self.session, await self.shop.mail.placed(order, customer))
+        self._announce("placed", order)
+        return order
+
+    async def pay(self, order_id: UUID) -> Order:
+        """Note that an order was paid; a second report changes nothing.
+
+        Raises:
+            ConflictException: It was cancelled: somebody has to give the money back.
+        """
+        order = await self.orders.get_by_id(order_id, for_update=True)
+        if order.status == OrderStatus.CANCELLED:
+            raise ConflictException("The order was cancelled", code="ORDER_NOT_OPEN")
+        if order.status == OrderStatus.OPEN:
+            order.status = OrderStatus.PAID.value
+            await self.orders.update(order)
+            self._announce("paid", order)
         return order
 
     async def cancel(self, order_id: UUID) -> Order:
         """Put everything back on the shelf.
 
         Raises:
-            ConflictException: It is cancelled already.
+            ConflictException: It is paid, or cancelled already.
         """
         order = await self.orders.get_by_id(order_id, for_update=True, load=["lines"])
         if order.status != OrderStatus.OPEN:
-            raise ConflictException("The order is cancelled already", code="ORDER_NOT_OPEN")
+            raise ConflictException(f"The order is {order.status} already", code="ORDER_NOT_OPEN")
         for line in sorted(order.lines, key=lambda line: line.product_id):
             product = await self.products.get_by_id(line.product_id, for_update=True)
             product.stock += line.quantity
             await self.products.update(product)
         order.status = OrderStatus.CANCELLED.value
         await self.orders.update(order)
-        self._announce("order cancelled", order)
+        self._announce("cancelled", order)
         return order
 
     def _announce(self, what: str, order: Order) -> None:
         """Tell the world after the commit: an order that was rolled back is no news."""
         fields = {"order": str(order.id), "total_cents": order.total_cents}
-        on_commit(self.session, lambda: logger.info(what, extra=fields))
+        on_commit(self.session, lambda: logger.info("order %s", what, extra=fields))
+        on_commit(self.session, lambda: self.shop.orders.labels(what).inc())
+        if what != "paid":  # the stock has moved
+            forget_catalog(self.shop, self.session)
+
+
+def forget_catalog(shop: Shop, session: AsyncSession) -> None:
+    """Let nobody read what was kept of the products, once this change is committed."""
+    on_commit(session, shop.cache.invalidation(CATALOG))

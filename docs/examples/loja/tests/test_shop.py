@@ -201,7 +201,14 @@ async def test_orders_are_walked_by_cursor_each_once(any_shop):
     assert seen == placed[::-1]
 
 
-@pytest.mark.parametrize("damage", [lambda c: c[:-3], lambda c: "A" + c[1:], lambda c: "x" * 5000])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda cursor: cursor[:-3],
+        lambda cursor: ("B" if cursor[0] == "A" else "A") + cursor[1:],
+        lambda cursor: "x" * 5000,
+    ],
+)
 async def test_a_damaged_cursor_is_a_4xx_that_names_it(shop, damage):
     customer, product = await _customer(shop), await _product(shop)
     for _ in range(2):

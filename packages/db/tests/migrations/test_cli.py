@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import pytest
 
@@ -99,7 +100,9 @@ def test_a_database_that_is_down_is_status_3_in_one_line(project, run, arguments
 def test_models_that_cannot_be_imported_are_status_2_in_one_line(
     project, run, sqlite_url, models, said
 ):
-    project.models(models)
+    project.models("")
+    (project.path / f"{project.module}.py").write_text(models)
+    del sys.modules[project.module]
 
     status, out, err = run(sqlite_url, "check")
 
@@ -113,10 +116,10 @@ def test_an_argument_the_driver_does_not_know_is_status_2_in_one_line(project, r
     pytest.importorskip("asyncpg")
     project.models(MODELS)
 
-    status, _, err = run(f"{postgres_url}?sslmode=require", "current")
+    status, _, err = run(f"{postgres_url}?sslmood=require", "current")
 
     assert status == 2
-    assert "sslmode" in err
+    assert "sslmood" in err
     assert "Traceback (most" not in err
 
 
@@ -190,3 +193,22 @@ def test_the_module_is_a_command(project, sqlite_url):
 
     assert (done.status, done.out) == (0, "")
     assert project.run(None, "--help").out.count("exit status") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "said"),
+    [
+        ("shop_without_base", "VALUE = 1\n", "no declarative base or MetaData called 'BaseModel'"),
+        ("shop_of_another_kind", "BaseModel = 1\n", "no declarative base or MetaData"),
+        ("shop_that_is_nowhere", None, "'shop_that_is_nowhere' cannot be imported"),
+    ],
+)
+def test_init_refuses_a_module_without_metadata(project, run, module, text, said):
+    if text is not None:
+        (project.path / f"{module}.py").write_text(text)
+
+    status, _, err = run(None, "init", "migrations", "--module", module)
+
+    assert (status, said in err) == (2, True)
+    assert not (project.path / "migrations").exists()
+    assert not (project.path / "alembic.ini").exists()

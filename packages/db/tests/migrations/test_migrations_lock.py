@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from tijolo.db.migrations import MigrationError, MigrationLockTimeoutError
 
@@ -127,3 +131,28 @@ def test_a_directory_where_no_lock_can_be_made_is_named(project, sqlite_url, tmp
 
     with pytest.raises(MigrationError, match="lock file"):
         project.helper(sqlite_url).downgrade("base")
+
+
+@pytest.mark.mariadb
+def test_a_migration_on_mariadb_does_not_wait_a_day_for_a_table(project, make_database, sql):
+    url = make_database("mariadb")
+    project.models("")
+    project.revision("one", 'op.create_table("busy", sa.Column("a", sa.Integer()))')
+    project.revision("two", 'op.add_column("busy", sa.Column("b", sa.Integer()))', down="one")
+    project.helper(url).upgrade("one")
+
+    def upgrade():
+        with pytest.raises(Exception, match="1205"):
+            project.helper(url, ddl_lock_timeout_seconds=1.0).upgrade()
+
+    async def while_the_table_is_read():
+        engine = create_async_engine(url, poolclass=NullPool)
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT * FROM busy"))  # until the transaction ends
+            waiting = asyncio.create_task(asyncio.to_thread(upgrade))
+            await asyncio.wait([waiting], timeout=8)
+        await engine.dispose()
+        await waiting
+
+    asyncio.run(while_the_table_is_read())
+    project.helper(url).upgrade()

@@ -1,4 +1,4 @@
-"""Two modulo-11 check digits by table look-up, for CPF and CNPJ.
+"""Two modulo-11 check digits by table look-up, for the CNPJ.
 
 A character is worth its ASCII code less 48, and the sums only matter modulo 11. So the text is
 encoded, ``bytes.translate`` turns each character into its residue (and every foreign one into
@@ -23,6 +23,8 @@ FOREIGN = 0xFF
 
 _BITS = 6
 """The second residue sits this many bits higher; six residues of at most 10 stay below 64."""
+
+MOST = 1 << _BITS
 
 _OUT_OF_RANGE = 1 << 20
 
@@ -56,15 +58,18 @@ def share_table(first: Sequence[int], second: Sequence[int]) -> list[int]:
     return table
 
 
-def check_digit_pairs() -> list[str]:
-    """The two check digits for each total of packed shares.
+def check_digit_pairs(most: int) -> list[str]:
+    """The two check digits for each total of shares packed as first + second * ``most``.
 
     The first digit enters the second sum with weight 2, in the CPF as in the CNPJ.
     """
+    by_second: list[list[str]] = []
+    for second in range(11):
+        row = [f"{_digit(r)}{_digit(second + 2 * _digit(r))}" for r in range(11)]
+        by_second.append((row * (most // 11 + 1))[:most])
     pairs: list[str] = []
-    for total in range(61 << _BITS):
-        first = _digit(total & 0x3F)
-        pairs.append(f"{first}{_digit((total >> _BITS) + 2 * first)}")
+    for second in range(most):
+        pairs += by_second[second % 11]
     return pairs
 
 

@@ -11,15 +11,16 @@ DRESSING = dict.fromkeys(map(ord, " \t\n\r\v\f.-/"))
 """What ``Strictness.LENIENT`` drops, as a table for ``str.translate``."""
 
 
-def exact_str(value: object) -> str | None:
+def exact_str(value: object, longest: int = LONGEST) -> str | None:
     """The characters of ``value`` as a plain ``str``; None when it is not a string.
 
     ``isinstance`` would consult ``__class__``, and a subclass may override every method, so both
-    are bypassed. Of a long text only ``LONGEST`` + 1 characters come back: enough to be refused.
+    are bypassed. Of a long text only ``longest`` + 1 characters come back: enough to be refused.
     """
     if not issubclass(type(value), str):
         return None
-    return str.__getitem__(value, _READ)  # type: ignore[index]  # pyright: ignore[reportArgumentType]
+    part = _READ if longest == LONGEST else slice(longest + 1)
+    return str.__getitem__(value, part)  # type: ignore[index]  # pyright: ignore[reportArgumentType]
 
 
 def undress(text: str, dressing: dict[int, None] = DRESSING) -> str:

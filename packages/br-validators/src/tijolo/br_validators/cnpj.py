@@ -18,17 +18,19 @@ from __future__ import annotations
 
 from struct import Struct
 
-from . import _randomness
+from . import _lazy
+from ._lazy import digits, source
 from ._mask import Mask
-from ._mod11 import DOT, HYPHEN, MISSES, SLASH, check_digit_pairs, residues, share_table
-from ._randomness import digits, source
+from ._mod11 import DOT, HYPHEN, MISSES, MOST, SLASH, check_digit_pairs, residues, share_table
 from .characters import DIGITS, LETTERS
 from .errors import BRValueError
+from .kind import Kind
 from .strictness import STRICT, Strictness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from random import Random
 
 PATTERN = r"^[0-9A-Z]{2}\.?[0-9A-Z]{3}\.?[0-9A-Z]{3}/?[0-9A-Z]{4}-?[0-9]{2}$"
 CANONICAL_PATTERN = "^[0-9A-Z]{12}[0-9]{2}$"
@@ -40,13 +42,16 @@ NUMERIC_EXAMPLES = ("11222333000181", "11.222.333/0001-81")
 _MASK = Mask("XX.XXX.XXX/XXXX-00")
 _UNAMBIGUOUS = "".join([letter for letter in LETTERS if letter not in "IOUQF"])
 _EXPECTED = {
-    "type": "a str",
-    "length": "14 characters",
-    "characters": "0-9 and A-Z, two digits at the end, and the mask XX.XXX.XXX/XXXX-00",
-    "separators": "14 characters, bare or as XX.XXX.XXX/XXXX-00",
-    "letters": "digits only",
-    "reserved": "digits that are not all zero",
-    "checksum": "the last two digits to follow from the first twelve characters",
+    "characters": (
+        "0-9 and A-Z, two digits at the end, and the mask XX.XXX.XXX/XXXX-00",
+        "0-9 e A-Z, dois dígitos no fim e a máscara XX.XXX.XXX/XXXX-00",
+    ),
+    "letters": ("digits only", "só dígitos"),
+    "reserved": ("digits that are not all zero", "dígitos que não sejam todos zero"),
+    "checksum": (
+        "the last two digits to follow from the first twelve characters",
+        "que os dois últimos dígitos resultem dos doze primeiros caracteres",
+    ),
 }
 _ZEROS = frozenset(("0" * 14, _MASK.apply("0" * 14)))
 _FIRST = (5, 4, 3, 2, 9, 8, 7, 6)
@@ -109,9 +114,10 @@ def normalize_cnpj(
         if len(value) == 14:
             return value
         return _without_separators(value)
-    bare, broken = _examine(value, strictness, numeric_only)
+    kind = NUMERIC if numeric_only else KIND
+    bare, broken = kind.examine(value, strictness)
     if broken:
-        raise BRValueError("cnpj", broken, _EXPECTED[broken])
+        raise BRValueError("cnpj", broken, kind.expected(broken)[0])
     return bare
 
 
@@ -125,7 +131,7 @@ def generate_cnpj(
     alphanumeric: bool = False,
     all_letters: bool = False,
     masked: bool = False,
-    random: _randomness.Random | None = None,
+    random: _lazy.Random | None = None,
 ) -> str:
     """Invent a valid CNPJ, for tests; the same ``random`` state gives the same number.
 
@@ -133,14 +139,33 @@ def generate_cnpj(
     ``all_letters``, which implies it, allows these too. An invented number may
     belong to somebody: never send it to a third party.
     """
-    randomness = source(random)
-    alphabet = DIGITS + (LETTERS if all_letters else _UNAMBIGUOUS)
-    with_letters = alphanumeric or all_letters
-    base = digits(randomness, 12)
-    while base == "0" * 12 or (with_letters and base.isdigit()):
-        base = "".join(randomness.choices(alphabet if with_letters else DIGITS, k=12))
-    cnpj = base + _pair(base)
+    alphabet = DIGITS
+    if alphanumeric or all_letters:
+        alphabet += LETTERS if all_letters else _UNAMBIGUOUS
+    cnpj = _invent(source(random), alphabet)
     return _MASK.apply(cnpj) if masked else cnpj
+
+
+def parse_cnpj(
+    value: str, *, strictness: Strictness = STRICT, numeric_only: bool = False
+) -> _lazy.CNPJParts:
+    """Root, order and check digits of a CNPJ; raise as ``normalize_cnpj`` does."""
+    bare = normalize_cnpj(value, strictness=strictness, numeric_only=numeric_only)
+    return _lazy.CNPJParts(
+        number=bare,
+        root=bare[:8],
+        order=bare[8:12],
+        check_digits=bare[12:],
+        is_alphanumeric=not bare.isdigit(),
+    )
+
+
+def _invent(random: Random, alphabet: str = DIGITS) -> str:
+    with_letters = alphabet != DIGITS
+    base = digits(random, 12)
+    while base == "0" * 12 or (with_letters and base.isdigit()):
+        base = "".join(random.choices(alphabet, k=12))
+    return corrected(base)
 
 
 def _is_partly_masked(value: str, numeric_only: bool) -> bool:
@@ -158,25 +183,21 @@ def _is_dressed(value: object, strictness: Strictness, numeric_only: bool) -> bo
     return bare != "" and is_valid_cnpj(bare, numeric_only=numeric_only)
 
 
-def _examine(value: object, strictness: Strictness, numeric_only: bool) -> tuple[str, str]:
-    """The bare characters and ``""``, or ``""`` and the broken rule."""
-    bare, broken = _MASK.read(value, strictness)
-    if broken:
-        return "", broken
-    if numeric_only and not bare.isdigit():
-        return "", "letters"
-    if bare in _ZEROS:
-        return "", "reserved"
-    return (bare, "") if _pair(bare) == bare[12:] else ("", "checksum")
+def _rule(bare: str) -> str:
+    return "reserved" if bare in _ZEROS else ""
 
 
-def _pair(base: str) -> str:
-    """The two check digits of twelve (or fourteen) ASCII characters."""
+def _numeric_rule(bare: str) -> str:
+    return _rule(bare) if bare.isdigit() else "letters"
+
+
+def corrected(bare: str) -> str:
+    """Twelve characters, or fourteen, with the check digits that follow from the first twelve."""
     if not _tables[0]:
         _build_tables()
-    a, b, c, d, e, f = _split(base[:12].encode().translate(_RESIDUES) + b"  ")
+    a, b, c, d, e, f = _split(bare[:12].encode().translate(_RESIDUES) + b"  ")
     p, q, r, s, pairs = _tables
-    return pairs[p[a] + q[b] + r[c] + s[d] + p[e] + q[f]]
+    return bare[:12] + pairs[p[a] + q[b] + r[c] + s[d] + p[e] + q[f]]
 
 
 def _build_tables() -> None:
@@ -186,4 +207,44 @@ def _build_tables() -> None:
     """
     global _tables
     a, b, c, d = (share_table(_FIRST[i : i + 2], _SECOND[i : i + 2]) for i in (0, 2, 4, 6))
-    _tables = (a, b, c, d, check_digit_pairs())
+    _tables = (a, b, c, d, check_digit_pairs(MOST))
+
+
+def _is_valid_numeric(value: object, *, strictness: Strictness = STRICT) -> bool:
+    return is_valid_cnpj(value, strictness=strictness, numeric_only=True)
+
+
+def _normalize_numeric(value: str, *, strictness: Strictness = STRICT) -> str:
+    return normalize_cnpj(value, strictness=strictness, numeric_only=True)
+
+
+def _parse_numeric(value: str, *, strictness: Strictness = STRICT) -> _lazy.CNPJParts:
+    return parse_cnpj(value, strictness=strictness, numeric_only=True)
+
+
+KIND = Kind(
+    "cnpj",
+    _MASK,
+    rule=_rule,
+    corrected=corrected,
+    invent=_invent,
+    examples=EXAMPLES,
+    expected=_EXPECTED,
+    parse=parse_cnpj,
+    tuned={"is_valid": is_valid_cnpj, "normalize": normalize_cnpj, "generate": generate_cnpj},
+)
+NUMERIC = Kind(
+    "cnpj",
+    _MASK,
+    rule=_numeric_rule,
+    corrected=corrected,
+    invent=_invent,
+    examples=NUMERIC_EXAMPLES,
+    expected=_EXPECTED,
+    parse=_parse_numeric,
+    patterns=(NUMERIC_PATTERN, NUMERIC_CANONICAL_PATTERN),
+    tuned={"is_valid": _is_valid_numeric, "normalize": _normalize_numeric},
+    key="cnpj_numeric",
+)
+explain_cnpj = KIND.explain
+suggest_cnpj = KIND.suggest

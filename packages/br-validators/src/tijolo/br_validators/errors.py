@@ -1,21 +1,8 @@
-"""The one error that ``normalize_*`` and ``format_*`` raise."""
+"""The one error that ``normalize_*``, ``format_*`` and ``parse_*`` raise."""
 
 from __future__ import annotations
 
-_BROKEN = {
-    "type": "it is not a string",
-    "length": "it has the wrong length",
-    "characters": "it has characters that do not belong there",
-    "separators": "its separators are not in their places",
-    "letters": "it has letters",
-    "reserved": "it is a number that is never issued",
-    "checksum": "its check digits do not match",
-    "country": "its country code is not 55",
-    "area_code": "its area code (DDD) does not exist",
-    "subscriber": "it is neither a mobile nor a landline number",
-}
-
-_LABELS = {"cpf_cnpj": "CPF or CNPJ", "phone_br": "Brazilian phone number"}
+from . import _messages
 
 
 class BRValueError(ValueError):
@@ -39,6 +26,6 @@ class BRValueError(ValueError):
         return f"{self.kind}_{self.rule}"
 
     def __str__(self) -> str:
-        label = _LABELS.get(self.kind, self.kind.upper())
-        broken = _BROKEN.get(self.rule, f"it breaks the rule {self.rule!r}")
+        label = _messages.label(self.kind)[0]
+        broken = _messages.broken(self.rule)[0]
         return f"Not a valid {label}: {broken}; expected {self.expected}."

@@ -21,7 +21,9 @@ class Strictness:
     one of the dialling prefixes ``0055``, ``0`` and ``0`` with a carrier code.
 
     Neither accepts a character outside ASCII, supplies missing zeros, or reads more than
-    64 characters.
+    64 characters. Exceptions are few and said where they are: a RENAVAM of nine digits is one of
+    eleven when lenient, a state registration of Mato Grosso always; PIX keys and BR Codes, which
+    are texts, lose white space at their ends alone, and are read up to 77 and 512 characters.
     """
 
     # A plain class: importing enum would take longer than importing this whole package.

@@ -25,6 +25,7 @@ from tijolo.db.identifiers import uuid7
 from tijolo.db.manager import AsyncDatabaseManager
 from tijolo.db.mixins import AuditMixin, TimestampMixin, VersionMixin
 from tijolo.db.model import NAMING_CONVENTION, BaseModel
+from tijolo.db.observing import PoolStatus, QueryObserver
 from tijolo.db.ordering import UnknownOrderError
 from tijolo.db.pagination import CountPolicy, CursorPage, InvalidPageError, Page
 from tijolo.db.repository import BaseRepository
@@ -65,7 +66,9 @@ __all__ = [
     "InvalidFilterError",
     "InvalidPageError",
     "Page",
+    "PoolStatus",
     "ProcessRevisionDirectives",
+    "QueryObserver",
     "RowLimitExceededError",
     "SoftDeleteMixin",
     "StaleVersionException",

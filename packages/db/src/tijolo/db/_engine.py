@@ -21,6 +21,7 @@ from tijolo.db.errors import RETRY_AFTER_SECONDS, raise_scrubbed
 READ_ONLY = "tijolo_read_only"
 IMMEDIATE = "tijolo_immediate"
 _QUERY_ONLY = "tijolo_query_only"
+_SESSION_READ_ONLY = "tijolo_session_read_only"
 
 
 def install_events(engine: Engine, url: URL, options: EngineOptions) -> None:
@@ -125,8 +126,12 @@ def _pause(connection: Connection, seconds: float) -> None:
 
 
 def _begin_mysql(connection: Connection) -> None:
-    if connection.get_execution_options().get(READ_ONLY):
-        connection.exec_driver_sql("START TRANSACTION READ ONLY")
+    """Read only for the session: DDL commits a transaction, and is then outside of it."""
+    wanted = bool(connection.get_execution_options().get(READ_ONLY))
+    if bool(connection.info.get(_SESSION_READ_ONLY)) is not wanted:
+        mode = "READ ONLY" if wanted else "READ WRITE"
+        connection.exec_driver_sql(f"SET SESSION TRANSACTION {mode}")
+        connection.info[_SESSION_READ_ONLY] = wanted
 
 
 def _install_pgbouncer(engine: Engine, options: EngineOptions) -> None:

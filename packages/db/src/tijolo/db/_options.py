@@ -131,7 +131,9 @@ def _psycopg(options: EngineOptions) -> dict[str, Any]:
 def _mysql_init(options: EngineOptions) -> str:
     parts = ["time_zone = '+00:00'"]
     if options.lock_timeout:
-        parts.append(f"innodb_lock_wait_timeout = {max(1, round(options.lock_timeout))}")
+        seconds = max(1, round(options.lock_timeout))
+        # of rows, and of tables that DDL wants for itself, for which the default is a day
+        parts.append(f"innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}")
     if options.statement_timeout:
         # an executable comment: MySQL, which has another name for it, skips what MariaDB runs
         parts.append(f"/*M! max_statement_time = {options.statement_timeout}, */ @tijolo = 1")

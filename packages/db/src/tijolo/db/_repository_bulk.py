@@ -9,6 +9,7 @@ from tijolo.db import _bulk
 from tijolo.db._mapping import column_names, suggestion, table_of
 from tijolo.db._repository_core import ModelT
 from tijolo.db._repository_writes import Writes
+from tijolo.db._values import check_moments
 
 Rows = Sequence[dict[str, Any]]
 
@@ -23,7 +24,7 @@ class Bulk(Writes[ModelT]):
         so that no limit on bound parameters is met.
 
         Raises:
-            ValueError: An unknown column.
+            ValueError: An unknown column, or a datetime without a time zone.
             ConflictException: A clash.
         """
         prepared = _bulk.prepare(self.model, self._known(rows))
@@ -54,7 +55,8 @@ class Bulk(Writes[ModelT]):
             How many rows were inserted or updated.
 
         Raises:
-            ValueError: ``conflict_columns`` is empty, or an unknown column.
+            ValueError: ``conflict_columns`` is empty, an unknown column, or a datetime without a
+                time zone.
             ConflictException: A clash with another unique key, or a broken reference.
         """
         if not conflict_columns:
@@ -71,6 +73,8 @@ class Bulk(Writes[ModelT]):
     def _known(self, rows: Rows) -> Rows:
         for names in {frozenset(row) for row in rows}:
             self._check_names(names)
+        for row in rows:
+            check_moments(self.model, row)
         return rows
 
     def _check_names(self, wanted: Iterable[str]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any, ClassVar, Generic, TypeVar
@@ -144,18 +144,25 @@ class RepositoryCore(Generic[ModelT]):
 
     @asynccontextmanager
     async def _writing(
-        self, message: str, *, always_undo: bool = False
+        self, message: str, *, always_undo: bool = False, pending: bool = False
     ) -> AsyncGenerator[None, None]:
         """Undo what the block wrote, and nothing else, when it fails; a clash becomes a 409.
 
         A savepoint costs two round trips. A transaction that has not begun has nothing to lose,
         so the first write goes without one.
+
+        Args:
+            pending: Part of the write waits in the session already. SQLAlchemy would flush it
+                before the savepoint, where a clash aborts the caller's transaction, so all that
+                waits is written inside, and shares the fate of this write.
         """
         began = self.session.in_transaction()
         nested = began and (self.savepoints or always_undo)
         try:
             if nested:
-                async with self.session.begin_nested():
+                async with AsyncExitStack() as stack:
+                    with _flush_put_off(self.session) if pending else nullcontext():
+                        await stack.enter_async_context(self.session.begin_nested())
                     yield
             else:
                 yield
@@ -185,6 +192,21 @@ class RepositoryCore(Generic[ModelT]):
             if attribute.key in column_names(self.model)
         }
         return [str(by_column.get(name, name)) for name in columns]
+
+
+def _nothing(objects: object = None) -> None:
+    """In place of ``flush``."""
+
+
+@contextmanager
+def _flush_put_off(session: AsyncSession) -> Generator[None, None, None]:
+    """Let a savepoint begin without the flush that comes before it."""
+    own = vars(session.sync_session)
+    own["flush"] = _nothing
+    try:
+        yield
+    finally:
+        del own["flush"]
 
 
 def loader(model: type[Any], item: Any) -> ORMOption:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, and_, delete, inspect, or_, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstanceState, RelationshipDirection
 from sqlalchemy.orm.attributes import set_committed_value
-from sqlalchemy.orm.base import NO_VALUE
+from sqlalchemy.orm.base import NO_VALUE, LoaderCallableStatus
 from sqlalchemy.sql.elements import True_
 
-from tijolo.core import PreconditionFailedException
+from tijolo.core import ConflictException, PreconditionFailedException
 from tijolo.db._mapping import (
     attribute_of,
     column_names,
@@ -25,6 +26,7 @@ from tijolo.db._mapping import (
 )
 from tijolo.db._repository_core import ModelT
 from tijolo.db._repository_reads import Reads
+from tijolo.db._values import check_moments
 from tijolo.db.errors import RowLimitExceededError
 from tijolo.db.filters import Filters
 from tijolo.db.soft_delete import SoftDeleteMixin, is_soft_deleted
@@ -44,12 +46,7 @@ class Writes(Reads[ModelT]):
             ConflictException: It clashes with what is stored; ``details["fields"]`` says where.
         """
         self._own([model])
-        with parked([model]) as restore:
-            async with self._writing(self.messages.create_conflict):
-                restore()
-                self.session.add(model)
-                await self.session.flush()
-        await self._refresh([model], refresh)
+        await self._add([model], self.messages.create_conflict, refresh)
         return model
 
     async def add_all(
@@ -58,13 +55,22 @@ class Writes(Reads[ModelT]):
         """Insert all of ``models`` or none."""
         wanted = builtins.list(models)
         self._own(wanted)
-        with parked(wanted) as restore:
-            async with self._writing(self.messages.bulk_create_conflict):
-                restore()
-                self.session.add_all(wanted)
-                await self.session.flush()
-        await self._refresh(wanted, refresh)
+        await self._add(wanted, self.messages.bulk_create_conflict, refresh)
         return wanted
+
+    async def _add(self, models: builtins.list[ModelT], message: str, refresh: Refresh) -> None:
+        pending = is_pending(models)
+        touched = parents_of(models)
+        try:
+            with parked(models) as restore:
+                async with self._writing(message, pending=pending):
+                    restore()
+                    self.session.add_all(models)
+                    await self.session.flush()
+        except ConflictException:
+            await self._read_again(touched)
+            raise
+        await self._refresh(models, refresh)
 
     async def update(
         self,
@@ -106,25 +112,46 @@ class Writes(Reads[ModelT]):
     async def update_many(
         self, models: Iterable[ModelT], *, refresh: Refresh = False
     ) -> builtins.list[ModelT]:
-        """Write the changes of all of ``models`` or of none."""
-        return await self._update(
-            builtins.list(models), self.messages.bulk_update_conflict, refresh
-        )
+        """Write the changes of all of ``models`` or of none.
+
+        Raises:
+            ValueError: One of them is not of this session.
+            ConflictException: A clash, or (``STALE_VERSION``) somebody else wrote first.
+        """
+        wanted = builtins.list(models)
+        self._own(wanted, persistent=True)
+        for model in wanted:
+            await self._stored_version(model)
+        return await self._update(wanted, self.messages.bulk_update_conflict, refresh)
 
     async def _update(
         self, models: builtins.list[ModelT], message: str, refresh: Refresh
     ) -> builtins.list[ModelT]:
         self._own(models, persistent=True)
-        with held_back(models) as changes:
-            # the savepoint flushes first; these changes belong inside it
-            async with self._writing(message):
-                for model, values in changes:
-                    for name, value in values.items():
-                        setattr(model, name, value)
-                changes.clear()
-                await self.session.flush()
+        touched = [*models, *parents_of(models)]
+        try:
+            with held_back(models) as changes:
+                # the savepoint flushes first; these changes belong inside it
+                async with self._writing(message, pending=has_moved(models)):
+                    for model, values in changes:
+                        for name, value in values.items():
+                            setattr(model, name, value)
+                    changes.clear()
+                    await self.session.flush()
+        except ConflictException:
+            await self._read_again(touched)
+            raise
         await self._refresh(models, refresh)
         return models
+
+    async def _read_again(self, touched: Iterable[Any]) -> None:
+        """What was rolled back is expired, and could not be looked at without an ``await``."""
+        with self.session.no_autoflush:
+            for model in touched:
+                state = cast("InstanceState[Any]", inspect(model))
+                if state.expired and self._is_mine(model):
+                    with suppress(SQLAlchemyError):  # gone meanwhile
+                        await self.session.refresh(model)
 
     async def delete(self, id: Any) -> None:  # noqa: A002
         """Remove the row for good, with what its relationships cascade to.
@@ -173,7 +200,8 @@ class Writes(Reads[ModelT]):
             expected: Undo, and raise, when another number of rows is touched.
 
         Raises:
-            ValueError: No condition and no ``all_rows``, no values, or an unknown column.
+            ValueError: No condition and no ``all_rows``, no values, an unknown column, a version,
+                or a datetime without a time zone.
             RowLimitExceededError: ``max_rows`` or ``expected`` does not hold.
         """
         conditions = self._guarded(filters, all_rows)
@@ -237,9 +265,14 @@ class Writes(Reads[ModelT]):
                 raise ValueError(
                     f"{self.model.__name__} has no column {name!r}{suggestion(name, names)}"
                 )
+        check_moments(self.model, values)
         key = version_name(self.model)
         if key is None:
             return dict(values)
+        if key in values:
+            raise ValueError(
+                f"{self.model.__name__}.{key} counts the writes of a row by itself; leave it out"
+            )
         return {key: attribute_of(self.model, key) + 1, **values}
 
     async def _execute_many(
@@ -271,7 +304,7 @@ class Writes(Reads[ModelT]):
                     " there and change what was loaded"
                 )
 
-    def _is_mine(self, model: ModelT) -> bool:
+    def _is_mine(self, model: Any) -> bool:
         state = cast("InstanceState[Any]", inspect(model))
         return state.persistent and state.session is self.session.sync_session
 
@@ -297,6 +330,33 @@ def parents(model: type[Any]) -> tuple[str, ...]:
         for relationship in mapper_of(model).relationships
         if relationship.direction is RelationshipDirection.MANYTOONE
         and (relationship.back_populates or relationship.backref)
+    )
+
+
+def is_pending(models: Iterable[Any]) -> bool:
+    """Whether one of ``models`` waits in a session already."""
+    return any(cast("InstanceState[Any]", inspect(model)).pending for model in models)
+
+
+def parents_of(models: Iterable[Any]) -> builtins.list[Any]:
+    """What ``models`` belong to, or did before it was changed, as far as it is loaded."""
+    found: dict[int, Any] = {}
+    for model in models:
+        state = cast("InstanceState[Any]", inspect(model))
+        kind: type[Any] = model.__class__
+        for name in parents(kind):
+            for parent in (state.dict.get(name), state.committed_state.get(name)):
+                if parent is not None and parent.__class__ is not LoaderCallableStatus:
+                    found[id(parent)] = parent
+    return builtins.list(found.values())
+
+
+def has_moved(models: Iterable[Any]) -> bool:
+    """Whether one of ``models`` got other relations."""
+    return any(
+        bool(state.committed_state.keys() & set(mapper_of(model.__class__).relationships.keys()))
+        for model in models
+        for state in [cast("InstanceState[Any]", inspect(model))]
     )
 
 

@@ -21,6 +21,7 @@ SYNC_DRIVERS = {
 _ASYNC_NAMES = {"aiosqlite", "asyncpg", "asyncmy", "aiomysql"}
 _SYNCHRONOUS = frozenset({"psycopg", "pymysql"})
 _EXTRAS = {"sqlite": "sqlite", "postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SECRET_WORDS = ("pass", "pwd", "secret", "token", "key")
 
 
@@ -47,12 +48,12 @@ def parse_url(url: str | URL | SecretStr) -> URL:
 
 def for_async(url: URL) -> URL:
     """``url`` with an async driver; a driver that was named and is async stays."""
-    return _with_driver(url, ASYNC_DRIVERS, wants_async=True)
+    return _with_ssl_spelled(_with_driver(url, ASYNC_DRIVERS, wants_async=True))
 
 
 def for_sync(url: URL) -> URL:
     """``url`` with a synchronous driver."""
-    return _with_driver(url, SYNC_DRIVERS, wants_async=False)
+    return _with_ssl_spelled(_with_driver(url, SYNC_DRIVERS, wants_async=False))
 
 
 def _with_driver(url: URL, drivers: dict[str, str], *, wants_async: bool) -> URL:
@@ -62,6 +63,21 @@ def _with_driver(url: URL, drivers: dict[str, str], *, wants_async: bool) -> URL
     if driver == "psycopg":  # speaks both
         return url
     return url.set(drivername=drivers[url.get_backend_name()])
+
+
+def _with_ssl_spelled(url: URL) -> URL:
+    """libpq's ``sslmode`` is asyncpg's ``ssl``, with the same values; either is understood."""
+    wanted = {"asyncpg": "ssl", "psycopg": "sslmode"}.get(url.get_driver_name())
+    given = {url.query[name] for name in ("ssl", "sslmode") if name in url.query}
+    if wanted is None or not given:
+        return url
+    mode = given.pop()
+    if given or mode not in _SSL_MODES:
+        raise ValueError(
+            "the database URL has an unknown sslmode, or two that differ; expected one of"
+            f" {', '.join(_SSL_MODES)}"
+        )
+    return url.difference_update_query(["ssl", "sslmode"]).update_query_dict({wanted: mode})
 
 
 def extra_of(url: URL) -> str:

@@ -23,7 +23,7 @@ from sqlalchemy.types import (
     TypeEngine,
 )
 
-from tijolo.db._mapping import is_a
+from tijolo.db._mapping import column_names, column_of, is_a, remember
 from tijolo.db.types import UtcDateTime
 
 _MAX_DIGITS = 20
@@ -70,6 +70,28 @@ def coerce(column_type: TypeEngine[Any], value: Any) -> Any:
         return _integer(column_type, value)
     check = _CHECKS.get(kind)
     return _storable(value) if check is None else check(column_type, value)
+
+
+def check_moments(model: type[Any], values: Mapping[str, Any]) -> None:
+    """Refuse datetimes without a time zone where the column holds instants.
+
+    Raises:
+        ValueError: The message names the column, not the value.
+    """
+    for name in instants_of(model):
+        value = values.get(name)
+        if isinstance(value, datetime) and value.utcoffset() is None:
+            raise ValueError(
+                f"{model.__name__}.{name} needs a datetime with a time zone, such as"
+                " datetime.now(UTC)"
+            )
+
+
+@remember
+def instants_of(model: type[Any]) -> tuple[str, ...]:
+    """The attributes whose values are instants."""
+    found = ((name, column_of(model, name).type) for name in column_names(model))
+    return tuple(name for name, kind in found if isinstance(kind, UtcDateTime))
 
 
 def key_value(column_type: TypeEngine[Any], value: Any, *, wide: bool) -> Any:

@@ -35,6 +35,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from tijolo.core import ConflictException, ValidationException
+from tijolo.db.hooks import savepoint
 from tijolo.db.manager import AsyncDatabaseManager
 
 __all__ = [
@@ -107,11 +108,15 @@ def make_idempotency_table(metadata: MetaData, name: str = "idempotency_key") ->
     A row is *running* while ``answer`` is NULL, then *completed*; after ``expires_at`` (in
     milliseconds since 1970) it counts as absent.
     """
+    # MariaDB's usual collations find 'A' equal to 'a': one caller's key would be another's
+    exact = String(64).with_variant(
+        mysql.VARCHAR(64, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+    )
     answer = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
     return Table(
         name,
         metadata,
-        Column("key", String(64), primary_key=True),
+        Column("key", exact, primary_key=True),
         Column("fingerprint", String(64), nullable=False),
         Column("owner", String(32), nullable=False),
         Column("answer", answer),
@@ -170,8 +175,12 @@ class DatabaseIdempotencyStore:
     async def complete(
         self, key: str, fingerprint: str, owner: str, answer: bytes, ttl_seconds: float
     ) -> bool:
-        """Keep ``answer``, if ``owner`` runs ``key`` or the record is absent."""
-        _check_answer(answer)
+        """Keep ``answer``, if ``owner`` runs ``key`` or the record is absent.
+
+        One over :data:`MAX_ANSWER_BYTES` leaves the key used, with the empty answer.
+        """
+        if len(answer) > MAX_ANSWER_BYTES:
+            answer = b""  # an error would free the key when its lease ends, and the work is done
         table = self._table
 
         async def work(session: AsyncSession) -> bool:
@@ -222,7 +231,8 @@ async def run_once(
     The key, what ``work`` writes through ``session``, and its answer are committed together or
     not at all. A duplicate that comes meanwhile waits for the end of the first transaction, at
     most as long as the database lets a statement wait for a lock: then it gets the same answer,
-    or, after a rollback, does the work itself.
+    or, after a rollback, does the work itself. It all happens in a savepoint: a caller may catch
+    what ``work`` raises and commit the rest.
 
     Args:
         session: The unit of work; what commits it is its boundary, as always.
@@ -235,20 +245,26 @@ async def run_once(
     Raises:
         IdempotencyKeyReusedException: The key came with another fingerprint.
         IdempotencyKeyRunningException: A store of tijolo-web holds the key.
+        ValueError: A key that ends in a space, which MariaDB does not see.
     """
+    if key.endswith(" "):
+        raise ValueError("an idempotency key must not end in a space; idempotency_digest makes one")
     owner = secrets.token_hex(16)
-    state, answer = await _reserve(session, table, key, fingerprint, owner, ttl_seconds)
-    if state == "mismatch":
-        raise IdempotencyKeyReusedException
-    if state == "running":
-        raise IdempotencyKeyRunningException
-    if answer is not None:
-        return Once(answer, replayed=True)
-    answer = await work()
-    _check_answer(answer)
-    kept = update(table).where(table.c.key == key).values(answer=answer)
-    await session.execute(kept.values(expires_at=_after(ttl_seconds)))
-    return Once(answer, replayed=False)
+    # whoever catches what work raises, and commits, must not commit half of it, or a key that
+    # runs for ever
+    async with savepoint(session):
+        state, answer = await _reserve(session, table, key, fingerprint, owner, ttl_seconds)
+        if state == "mismatch":
+            raise IdempotencyKeyReusedException
+        if state == "running":
+            raise IdempotencyKeyRunningException
+        if answer is not None:
+            return Once(answer, replayed=True)
+        answer = await work()
+        _check_answer(answer)
+        kept = update(table).where(table.c.key == key).values(answer=answer)
+        await session.execute(kept.values(expires_at=_after(ttl_seconds)))
+        return Once(answer, replayed=False)
 
 
 async def _reserve(
@@ -261,7 +277,8 @@ async def _reserve(
 ) -> tuple[State, bytes | None]:
     await session.execute(_write(session, table, key, fingerprint, owner, None, lease_seconds))
     found = select(table.c.fingerprint, table.c.owner, table.c.answer).where(table.c.key == key)
-    row = (await session.execute(found)).one()
+    # a locking read: MariaDB shows a plain one the rows as they were when the transaction began
+    row = (await session.execute(found.with_for_update())).one()
     if row.fingerprint != fingerprint:
         return "mismatch", None
     if row.answer is not None:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
 
 from pydantic import SecretStr
-from sqlalchemy import MetaData, text
+from sqlalchemy import Engine, MetaData, text
 from sqlalchemy.engine import URL
+from sqlalchemy.ext import asyncio as asyncio_api
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
-    create_async_engine,
 )
 from sqlalchemy.pool import NullPool, Pool
 from starlette.requests import HTTPConnection
@@ -42,6 +42,7 @@ from tijolo.db.boundary import DEBUG, READ_ONLY, boundary, refuse_outside_develo
 from tijolo.db.cursors import SIGNER, CursorSigner
 from tijolo.db.errors import TransactionConflictException, summary
 from tijolo.db.model import BaseModel
+from tijolo.db.observing import Observed
 from tijolo.db.soft_delete import SoftDeleteSession
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _logger = logging.getLogger("tijolo.db")
 
 
-class AsyncDatabaseManager:
+class AsyncDatabaseManager(Observed):
     """One database: its engine, its sessions, and the boundary that commits.
 
     ``connect()`` makes the pool, which opens connections as they are needed; a database that is
@@ -92,6 +93,7 @@ class AsyncDatabaseManager:
         metadata: MetaData | None = None,
         **options: Any,
     ) -> None:
+        super().__init__()
         self._url = for_async(parse_url(db_url))
         if is_memory(self._url):
             self._url = shared_memory(self._url, f"tijolo-{uuid4().hex}")
@@ -148,6 +150,7 @@ class AsyncDatabaseManager:
             engine = self._make_engine(self._options)
             if is_shared_memory(self._url):
                 self._anchor = await engine.connect()  # the database lives while it is open
+            self._watch(engine.sync_engine)
             self._engine = engine
 
     async def disconnect(self) -> None:
@@ -162,9 +165,18 @@ class AsyncDatabaseManager:
                 self._anchor = None
             await engine.dispose()
 
+    def _current_engine(self) -> Engine | None:
+        return None if self._engine is None else self._engine.sync_engine
+
+    def _max_overflow(self) -> int:
+        return self._options.max_overflow
+
     def _make_engine(self, options: EngineOptions) -> AsyncEngine:
         try:
-            engine = create_async_engine(self._url, **engine_arguments(self._url, options))
+            # looked up now: instrumentations replace it
+            engine = asyncio_api.create_async_engine(
+                self._url, **engine_arguments(self._url, options)
+            )
         except ModuleNotFoundError as exc:
             raise MissingExtraError("tijolo-db", extra_of(self._url), str(exc.name)) from exc
         install_events(engine.sync_engine, self._url, self._options)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
+import sqlalchemy
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, MetaData, create_engine, text
+from sqlalchemy import Connection, Engine, MetaData, text
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import sessionmaker
 from sqlalchemy.pool import NullPool, Pool
@@ -31,6 +34,7 @@ from tijolo.db._url import (
 from tijolo.db.boundary import refuse_outside_development
 from tijolo.db.errors import commit_error, raise_scrubbed, raise_translated, summary
 from tijolo.db.model import BaseModel
+from tijolo.db.observing import Observed
 from tijolo.db.soft_delete import SoftDeleteSession
 
 if TYPE_CHECKING:
@@ -39,8 +43,12 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("tijolo.db")
 
 
-class DatabaseManager:
-    """One database for synchronous code. Arguments as in ``AsyncDatabaseManager``."""
+class DatabaseManager(Observed):
+    """One database for synchronous code. Arguments as in ``AsyncDatabaseManager``.
+
+    A process that forks keeps its connections; the child opens its own. A session that was open
+    at the fork stays the parent's: do not use it in the child.
+    """
 
     def __init__(
         self,
@@ -57,6 +65,7 @@ class DatabaseManager:
         metadata: MetaData | None = None,
         **options: Any,
     ) -> None:
+        super().__init__()
         self._url = for_sync(parse_url(db_url))
         if is_memory(self._url):
             self._url = shared_memory(self._url, f"tijolo-{uuid4().hex}")
@@ -76,6 +85,7 @@ class DatabaseManager:
         self._engine: Engine | None = None
         self._anchor: Connection | None = None
         self._lock = threading.Lock()
+        _managers.add(self)
 
     @classmethod
     def from_settings(cls, settings: DatabaseSettings, **overrides: Any) -> Self:
@@ -110,6 +120,7 @@ class DatabaseManager:
                 self._engine = self._make_engine(self._options)
                 if is_shared_memory(self._url):
                     self._anchor = self._engine.connect()
+                self._watch(self._engine)
 
     def disconnect(self) -> None:
         """Close every connection. Does nothing when there is none."""
@@ -121,9 +132,22 @@ class DatabaseManager:
                 self._engine.dispose()
                 self._engine = None
 
+    def _after_fork(self) -> None:
+        """Forget the connections, which are the parent's; a lock held by its threads, too."""
+        self._lock = threading.Lock()
+        if self._engine is not None:
+            self._engine.dispose(close=False)
+
+    def _current_engine(self) -> Engine | None:
+        return self._engine
+
+    def _max_overflow(self) -> int:
+        return self._options.max_overflow
+
     def _make_engine(self, options: EngineOptions) -> Engine:
         try:
-            engine = create_engine(self._url, **engine_arguments(self._url, options))
+            # looked up now: instrumentations replace it
+            engine = sqlalchemy.create_engine(self._url, **engine_arguments(self._url, options))
         except ModuleNotFoundError as exc:
             raise MissingExtraError("tijolo-db", extra_of(self._url), str(exc.name)) from exc
         install_events(engine, self._url, options)
@@ -199,3 +223,15 @@ class DatabaseManager:
         refuse_outside_development("drop_tables()", self.environment)
         with self.engine.begin() as connection:
             self.metadata.drop_all(connection)
+
+
+_managers: weakref.WeakSet[DatabaseManager] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for manager in list(_managers):
+        manager._after_fork()  # pyright: ignore[reportPrivateUsage]
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_after_fork)

@@ -140,7 +140,7 @@ def count_queries(
     def record(
         connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        if not statement.startswith(("BEGIN", "START TRANSACTION", "PRAGMA")):
+        if not statement.startswith(("BEGIN", "SET SESSION TRANSACTION", "PRAGMA")):
             counted.statements.append(statement)
 
     event.listen(target, "before_cursor_execute", record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ class Delivery:
     def __init__(self, keys: SendKeyStore, observer: Callable[[SendEvent], None] | None) -> None:
         self._keys = keys
         self._observer = observer
+        self._under_way: dict[str, asyncio.Future[Exception | None]] = {}
 
     async def send(self, backend: EmailBackend, email: PreparedEmail) -> SendResult:
         """See ``EmailUtils.send_prepared``."""
@@ -37,15 +39,47 @@ class Delivery:
     async def _send_once(self, backend: EmailBackend, email: PreparedEmail) -> SendResult:
         if email.key is None:
             return await _deliver(backend, email)
-        if not await self._keys.claim(email.key):
-            return SendResult(message_id=email.message_id, recipients={}, duplicate=True)
+        loop = asyncio.get_running_loop()
+        first = self._under_way.get(email.key)
+        if first is not None and first.get_loop() is loop:
+            # the first one's fate is ours: "duplicate" would be wrong if it fails
+            await asyncio.wait([first])
+            if (failure := first.result()) is not None:
+                raise failure
+            return _duplicate(email)
+        ours: asyncio.Future[Exception | None] = loop.create_future()
+        self._under_way[email.key] = ours
+        try:
+            result = await self._send_claimed(backend, email, email.key)
+        except Exception as error:
+            ours.set_result(error)
+            raise
+        finally:
+            if not ours.done():
+                ours.set_result(None)
+            if self._under_way.get(email.key) is ours:
+                del self._under_way[email.key]
+        return result
+
+    async def _send_claimed(
+        self, backend: EmailBackend, email: PreparedEmail, key: str
+    ) -> SendResult:
+        if not await self._keys.claim(key):
+            return _duplicate(email)
         try:
             return await _deliver(backend, email)
         except EmailOutcomeUnknownError:
             raise
         except Exception:  # not a cancellation: who knows how far it had come
-            await self._keys.release(email.key)
+            await self._release(email, key)
             raise
+
+    async def _release(self, email: PreparedEmail, key: str) -> None:
+        try:
+            await self._keys.release(key)
+        except Exception:
+            # why the e-mail failed matters more to the caller
+            _log.exception("the key of e-mail %s could not be given back", email.message_id)
 
     def _report(
         self, backend: EmailBackend, email: PreparedEmail, started: float, outcome: str
@@ -65,6 +99,10 @@ class Delivery:
                 self._observer(event)
         except Exception:
             _log.exception("the observer of e-mails failed")
+
+
+def _duplicate(email: PreparedEmail) -> SendResult:
+    return SendResult(message_id=email.message_id, recipients={}, duplicate=True)
 
 
 async def _deliver(backend: EmailBackend, email: PreparedEmail) -> SendResult:

@@ -39,7 +39,7 @@ class SMTPPool:
         self._all_done = asyncio.Event()
         self._all_done.set()
         self._leases = 0
-        self._closed = False
+        self.closed = False
 
     @asynccontextmanager
     async def lease(self, *, fresh: bool = False) -> AsyncGenerator[Lease]:
@@ -76,9 +76,9 @@ class SMTPPool:
                 f" for {self._limits.wait_seconds:g} s",
                 transient=True,
             ) from None
-        if self._closed:
+        if self.closed:
             self._slots.release()
-            raise EmailConnectionError("the e-mail backend was disconnected")
+            raise _disconnected()
 
     async def _get(self, *, fresh: bool) -> Lease:
         while self._idle and not fresh:
@@ -89,7 +89,11 @@ class SMTPPool:
         # one that was dead is seldom alone, and the old ones count as connections too
         while self._idle and len(self._idle) + self._leases > self._limits.max_connections:
             self._idle.pop(0).abort()
-        return Lease(await self._open(), reused=False)
+        session = await self._open()
+        if self.closed:  # meanwhile; nobody would close this one
+            session.abort()
+            raise _disconnected()
+        return Lease(session, reused=False)
 
     async def _is_alive(self, session: SMTPSession) -> bool:
         if not session.is_open:
@@ -105,7 +109,7 @@ class SMTPPool:
     def _put_back(self, session: SMTPSession) -> None:
         if not (session.reusable and session.is_open):
             session.abort()
-        elif self._closed or session.messages >= self._limits.max_messages:
+        elif self.closed or session.messages >= self._limits.max_messages:
             self._say_goodbye(session)
         else:
             session.idle_since = self._clock()
@@ -133,7 +137,7 @@ class SMTPPool:
 
     async def close(self, grace_seconds: float) -> None:
         """Let what is under way end, for so long; then close everything."""
-        self._closed = True
+        self.closed = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 await self._all_done.wait()
@@ -145,3 +149,7 @@ class SMTPPool:
             self._reaper.cancel()
         if self._goodbyes:
             await asyncio.wait(set(self._goodbyes))
+
+
+def _disconnected() -> EmailConnectionError:
+    return EmailConnectionError("the e-mail backend was disconnected", transient=True)

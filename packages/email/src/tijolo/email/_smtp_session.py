@@ -6,7 +6,7 @@ import asyncio
 import functools
 import socket
 import ssl
-from collections.abc import Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import cast
 
@@ -105,6 +105,12 @@ class SMTPSession:
         if 200 <= end.code < 300:
             self.reusable = True
             return results
+        if not 400 <= end.code < 600:
+            raise EmailOutcomeUnknownError(
+                "the e-mail server answered the message with what is neither yes nor no",
+                smtp_code=end.code,
+                reply=printable(end.message),
+            )
         await self._start_over()
         return results | dict.fromkeys(accepted, _refusal(end))
 
@@ -218,7 +224,7 @@ async def open_session(
     except TimeoutError as exc:
         client.close()
         raise EmailConnectionError(
-            f"the e-mail server {server.host!r} did not answer in {timeouts.connect_seconds:g} s",
+            f"the e-mail server did not answer in {timeouts.connect_seconds:g} s",
             transient=True,
         ) from exc
     except BaseException:
@@ -235,22 +241,22 @@ async def _connect(client: aiosmtplib.SMTP, server: SMTPServer) -> None:
     except ssl.SSLError as exc:
         raise _tls_error(server) from exc
     except aiosmtplib.SMTPConnectResponseError as exc:
-        raise _not_now(server, exc) from exc
+        raise _not_now(exc) from exc
     except aiosmtplib.SMTPConnectError as exc:
         if isinstance(exc.__cause__, ssl.SSLError):
             raise _tls_error(server) from exc
-        raise _unreachable(server) from exc
+        raise _unreachable() from exc
     except aiosmtplib.SMTPServerDisconnected as exc:
-        raise _unreachable(server) from exc
+        raise _unreachable() from exc
     except aiosmtplib.SMTPResponseException as exc:
-        raise _not_now(server, exc) from exc
+        raise _not_now(exc) from exc
     except TimeoutError:
         raise
     except aiosmtplib.SMTPException as exc:
         # the server has no STARTTLS: it never had it, or somebody took it out of the reply
         raise _tls_error(server) from exc
     except OSError as exc:
-        raise _unreachable(server) from exc
+        raise _unreachable() from exc
     if server.username:
         await _log_in(client, server, server.username)
 
@@ -263,7 +269,7 @@ async def _greet(client: aiosmtplib.SMTP) -> None:
 
 
 async def _log_in(client: aiosmtplib.SMTP, server: SMTPServer, username: str) -> None:
-    token = await server.oauth_token() if server.oauth_token else None
+    token = await _token(server.oauth_token) if server.oauth_token else None
     try:
         if token is None:
             await client.login(username, server.password or "")
@@ -285,6 +291,15 @@ async def _log_in(client: aiosmtplib.SMTP, server: SMTPServer, username: str) ->
     raise failure
 
 
+async def _token(get: Callable[[], Awaitable[str]]) -> str:
+    try:
+        return await get()
+    except Exception as exc:
+        raise EmailAuthenticationError(
+            "no access token for the e-mail server could be obtained", transient=True
+        ) from exc
+
+
 @contextmanager
 def _before_data() -> Generator[None]:
     """What goes wrong here happened to a message that the server certainly does not have."""
@@ -301,21 +316,19 @@ def _refusal(response: aiosmtplib.SMTPResponse) -> RecipientResult:
 
 
 def _tls_error(server: SMTPServer) -> EmailTLSError:
-    return EmailTLSError(
-        f"no verified TLS with the e-mail server {server.host!r} ({server.tls}); nothing was sent"
-    )
+    return EmailTLSError(f"no verified TLS with the e-mail server ({server.tls}); nothing was sent")
 
 
-def _unreachable(server: SMTPServer) -> EmailConnectionError:
+# These texts may reach a caller: which server it is, is in the chained exception, for the log.
+
+
+def _unreachable() -> EmailConnectionError:
+    return EmailConnectionError("the e-mail server cannot be reached", transient=True)
+
+
+def _not_now(exc: aiosmtplib.SMTPResponseException) -> EmailDeliveryError:
     return EmailConnectionError(
-        f"the e-mail server {server.host!r} cannot be reached on port {server.effective_port}",
-        transient=True,
-    )
-
-
-def _not_now(server: SMTPServer, exc: aiosmtplib.SMTPResponseException) -> EmailDeliveryError:
-    return EmailConnectionError(
-        f"the e-mail server {server.host!r} turned us away",
+        "the e-mail server turned us away",
         transient=400 <= exc.code < 500,
         smtp_code=exc.code,
         reply=printable(exc.message),

@@ -36,6 +36,29 @@ class EmailAddress:
     name: str = ""
     """The display name, unencoded."""
 
+    def __post_init__(self) -> None:
+        # whichever way it was built: nothing else stands between its parts and the headers
+        for part in (self.local, self.domain, self.name):
+            _refuse_unprintable(part)
+        if len(self.name) > MAX_NAME_CHARACTERS:
+            raise InvalidAddressError(
+                f"a display name has at most {MAX_NAME_CHARACTERS} characters"
+            )
+        if not (_DOT_ATOM.fullmatch(self.local) or _QUOTED.fullmatch(self.local)):
+            raise InvalidAddressError(
+                f"{self.spec!r} is not one e-mail address; give several as a list, one each"
+            )
+        if len(self.local.encode()) > MAX_LOCAL_BYTES:
+            raise InvalidAddressError(
+                f"{self.spec!r}: more than {MAX_LOCAL_BYTES} bytes before the @"
+            )
+        if len(self.spec.encode()) > MAX_ADDRESS_BYTES:
+            raise InvalidAddressError(f"{self.spec!r} is longer than {MAX_ADDRESS_BYTES} bytes")
+        if self.domain != _ascii_domain(self.domain):
+            raise InvalidAddressError(
+                f"{self.domain!r} is not a domain as it travels; EmailAddress.of makes one"
+            )
+
     @classmethod
     def parse(cls, text: str | EmailAddress) -> EmailAddress:
         """One address, with or without a display name.
@@ -64,25 +87,11 @@ class EmailAddress:
             InvalidAddressError: as in :meth:`parse`.
         """
         _refuse_unprintable(spec)
-        _refuse_unprintable(name)
-        if len(name) > MAX_NAME_CHARACTERS:
-            raise InvalidAddressError(
-                f"a display name has at most {MAX_NAME_CHARACTERS} characters"
-            )
         local, at, domain = spec.rpartition("@")
         if not at or not local or not domain:
             raise InvalidAddressError(f"{spec!r} is not an e-mail address: local@domain is wanted")
-        if not (_DOT_ATOM.fullmatch(local) or _QUOTED.fullmatch(local)):
-            raise InvalidAddressError(
-                f"{spec!r} is not one e-mail address; give several as a list, one each"
-            )
         # the same mailbox whichever way its accents were typed (RFC 6532, section 3.1)
-        checked = cls(unicodedata.normalize("NFC", local), _ascii_domain(domain), name)
-        if len(checked.local.encode()) > MAX_LOCAL_BYTES:
-            raise InvalidAddressError(f"{spec!r}: more than {MAX_LOCAL_BYTES} bytes before the @")
-        if len(checked.spec.encode()) > MAX_ADDRESS_BYTES:
-            raise InvalidAddressError(f"{spec!r} is longer than {MAX_ADDRESS_BYTES} bytes")
-        return checked
+        return cls(unicodedata.normalize("NFC", local), _ascii_domain(domain), name)
 
     @property
     def spec(self) -> str:

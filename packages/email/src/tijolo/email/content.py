@@ -14,6 +14,7 @@ from tijolo.email.errors import EmailTooLargeError, InvalidHeaderError
 from tijolo.email.headers import clean_value
 
 _MIME_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]*/[A-Za-z0-9][\w!#$&^.+-]*", re.ASCII)
+_BYTES = (bytes, bytearray, memoryview)
 _BINARY = "application/octet-stream"
 
 
@@ -31,6 +32,13 @@ class Attachment:
     def __post_init__(self) -> None:
         if (self.content is None) == (self.path is None):
             raise ValueError(f"attachment {self.filename!r} needs either content or path")
+        given = self.content
+        known = isinstance(given, _BYTES)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if given is not None and not known:
+            # bytes(5) would be five zeros
+            raise TypeError(
+                f"the content of attachment {self.filename!r} is bytes, got {type(given).__name__}"
+            )
         clean_value("filename", self.filename)
         if not self.filename.strip(" .") or re.search(r"[/\\]", self.filename):
             raise InvalidHeaderError(f"{self.filename!r} is not the name of a file")
@@ -65,7 +73,7 @@ class Attachment:
         """
         content = self.content
         if self.path is not None:
-            with self.path.open("rb") as file:
+            with Path(self.path).open("rb") as file:  # it may have been given as text
                 content = file.read(limit + 1)
         content = bytes(content or b"")
         if len(content) > limit:
@@ -83,7 +91,13 @@ def attachments_of(given: Iterable[Attachment | str | PathLike[str]]) -> tuple[A
 def html_to_text(html: str) -> str:
     """The text of an HTML message, for readers without HTML: links, lists and paragraphs kept."""
     reader = _TextReader()
-    reader.feed(html)
+    # What cannot end is text. Without this, the parser of the standard library looks for the end
+    # of each such beginning again, which takes minutes for 100 kB of them.
+    complete = html.rfind("-->") + 1
+    html = html[:complete] + html[complete:].replace("<!--", "&lt;!--")
+    tags = html.rfind(">") + 1
+    # as browsers do: up to the next ">" nobody reads it (the parser raises AssertionError for some)
+    reader.feed(html[:tags].replace("<![", "<!x[") + html[tags:].replace("<", "&lt;"))
     reader.close()
     return reader.text()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from pydantic import SecretStr
@@ -20,6 +21,8 @@ _SIGNED_NAMES = """
     content-transfer-encoding list-unsubscribe list-unsubscribe-post
 """
 _SIGNED = _SIGNED_NAMES.split()
+# both are written into a header as they are
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*[A-Za-z0-9_])?")
 
 
 class DKIMSigner:
@@ -35,14 +38,15 @@ class DKIMSigner:
     """
 
     def __init__(self, *, selector: str, domain: str, private_key: SecretStr | str) -> None:
-        if not selector or not domain or not f"{selector}{domain}".isascii():
+        if not (_NAME.fullmatch(selector) and _NAME.fullmatch(domain)):
             raise ValueError(
                 f"DKIM needs an ASCII selector and domain, got {selector!r}, {domain!r}"
             )
         self.selector = selector
         self.domain = domain
         key = private_key.get_secret_value() if isinstance(private_key, SecretStr) else private_key
-        self._key = key.strip().encode()
+        # a lone surrogate becomes what is no key
+        self._key = key.strip().encode(errors="replace")
         try:
             self(b"From: a@example.com\r\n\r\n", b"")
         except (dkim.DKIMException, ValueError, TypeError, IndexError, KeyError):

@@ -16,10 +16,8 @@ from tijolo.core import utcnow
 from tijolo.email._delivery import Delivery
 from tijolo.email.addresses import EmailAddress
 from tijolo.email.backend import EmailBackend
-from tijolo.email.errors import (
-    EmailDeliveryError,
-    EmailError,
-)
+from tijolo.email.content import Attachment
+from tijolo.email.errors import EmailError
 from tijolo.email.message import Address, File, OutgoingEmail, Unsubscribe
 from tijolo.email.prepared import DEFAULT_MAX_MESSAGE_BYTES, Preparation, PreparedEmail, Signer
 from tijolo.email.results import BulkResult, SendEvent, SendResult
@@ -171,7 +169,10 @@ class EmailUtils:
         self.backend = backend
         self.templates = None if source is None else EmailTemplates(source)
         self._from = sender
-        self._delivery = Delivery(options.get("keys") or MemorySendKeys(), options.get("observer"))
+        keys = options.get("keys")
+        # not "or": a store that counts its keys is false while it is empty
+        keys = MemorySendKeys() if keys is None else keys
+        self._delivery = Delivery(keys, options.get("observer"))
         self._prepare = Preparation(
             from_addr=sender,
             domain="localhost" if sender.domain.startswith("[") else sender.domain,
@@ -330,7 +331,9 @@ class EmailUtils:
             concurrency: How many are prepared and sent at once.
 
         Returns:
-            One result for each, in order: an e-mail that fails does not stop the others.
+            One result for each, in order: an e-mail that fails does not stop the others. What is
+            no ``EmailError`` (an attachment that cannot be read, a key store that is down) is the
+            cause of one.
         """
         if concurrency < 1:
             raise ValueError(f"concurrency must be 1 or more, got {concurrency}")
@@ -341,23 +344,31 @@ class EmailUtils:
             for position, email in numbered:
                 results.append(await self._bulk(position, email))
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(concurrency):
-                group.create_task(work())
+        # what is being sent is sent, also when ``emails`` itself raises
+        ended = await asyncio.gather(*(work() for _ in range(concurrency)), return_exceptions=True)
+        for failure in ended:
+            if failure is not None:
+                raise failure
         return sorted(results, key=lambda each: each.position)
 
     async def _bulk(self, position: int, email: OutgoingEmail) -> BulkResult:
+        step = "made"
         try:
-            return BulkResult(position=position, result=await self.send_email(email))
+            prepared = await self.prepare(email)
+            step = "sent"
+            return BulkResult(position=position, result=await self.send_prepared(prepared))
         except EmailError as error:
             return BulkResult(position=position, error=error)
-        except OSError as error:
-            failure = EmailError("an attachment cannot be read")
+        except Exception as error:  # one of many: what became of the others must not be lost
+            unread = step == "made" and isinstance(error, OSError)
+            failure = EmailError(
+                "an attachment cannot be read" if unread else f"the e-mail could not be {step}"
+            )
             failure.__cause__ = error
             return BulkResult(position=position, error=failure)
 
     async def after_commit(self, email: OutgoingEmail) -> Callable[[], Awaitable[None]]:
-        """Prepare ``email`` now; what is returned sends it, once::
+        """Prepare ``email`` now; what is returned sends it, at each call unless it has a key::
 
             on_commit(session, await email.after_commit(OutgoingEmail(...)))
 
@@ -374,7 +385,7 @@ class EmailUtils:
         async def send() -> None:
             try:
                 await self.send_prepared(prepared)
-            except EmailDeliveryError:
+            except Exception:
                 _log.exception("e-mail %s was not sent after the commit", prepared.message_id)
 
         return send
@@ -399,6 +410,9 @@ def _outgoing(
 
 
 def _settled(email: OutgoingEmail) -> OutgoingEmail:
+    if isinstance(email.attachments, (str, PathLike, Attachment)):
+        raise TypeError("attachments is a list, also for one attachment")
+
     def settled(value: Any) -> Any:
         return value if isinstance(value, (str, EmailAddress)) or value is None else tuple(value)
 

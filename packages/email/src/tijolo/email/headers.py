@@ -31,6 +31,8 @@ def clean_value(name: str, value: str) -> str:
         InvalidHeaderError: a line break or another control character, a lone surrogate, or
             more than 10 000 characters.
     """
+    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"header {name!r} is a str, got {type(value).__name__}")
     if len(value) > MAX_VALUE_CHARACTERS:
         raise InvalidHeaderError(
             f"header {name!r} has {len(value)} characters; at most {MAX_VALUE_CHARACTERS} are sent"

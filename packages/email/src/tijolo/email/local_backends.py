@@ -60,8 +60,10 @@ class ConsoleBackend(_Local):
     def _write(self, email: PreparedEmail) -> None:
         shown = _shown(parsed(email.to_bytes()), email)
         stream = sys.stdout if self._stream is None else self._stream
+        encoding = getattr(stream, "encoding", None) or "utf-8"
         with self._lock:
-            stream.write(shown)
+            # a terminal without the letters of a name gets their codes
+            stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
             stream.flush()
 
 
@@ -172,7 +174,7 @@ class MemoryBackend(_Local):
 
     async def send(self, email: PreparedEmail) -> Mapping[str, RecipientResult]:
         """Keep it."""
-        message = parsed(await asyncio.to_thread(email.to_bytes))
+        message = await asyncio.to_thread(lambda: parsed(email.to_bytes()))
         self.outbox.append(
             CapturedEmail(
                 message=message,

@@ -28,7 +28,7 @@ class Unsubscribe:
         mailto: An address, for readers that know no one-click.
     """
 
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     mailto: Address | None = None
 
     def __post_init__(self) -> None:
@@ -52,7 +52,11 @@ def _check_url(url: str) -> None:
     printable = url.isascii() and url.isprintable() and not set(url) & set(' <>"')
     if not printable or len(url) > MAX_LINE_BYTES - 30:
         raise InvalidHeaderError("an unsubscribe URL must be percent-encoded ASCII on one line")
-    if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise InvalidHeaderError("an unsubscribe URL must be a URL") from exc
+    if parts.scheme != "https" or not parts.hostname:
         raise InvalidHeaderError("an unsubscribe URL must be https (RFC 8058, section 3.1)")
 
 
@@ -78,7 +82,7 @@ class OutgoingEmail:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     unsubscribe: Unsubscribe | None = None
     key: str | None = field(default=None, repr=False)
-    """An idempotency key: a second e-mail with it is not sent."""
+    """An idempotency key, 1 to 1000 characters: a second e-mail with it is not sent."""
 
 
 def addresses(given: Address | Iterable[Address] | None) -> tuple[EmailAddress, ...]:

@@ -25,6 +25,8 @@ DEFAULT_MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 """What large providers take."""
 MAX_RECIPIENTS = 100
 """What every server must take at once (RFC 5321, section 4.5.3.1.8)."""
+MAX_KEY_CHARACTERS = 1000
+"""Longest idempotency key; the keys that are remembered stay small."""
 
 # 57 bytes are a line of 76 characters (RFC 2045, section 6.8)
 _LINE = 57
@@ -117,6 +119,7 @@ class Preparation:
             InvalidEmailError: or one of its subclasses, naming what is wrong.
             OSError: an attachment cannot be read.
         """
+        _check_key(email.key)
         sender = self.from_addr if email.from_addr is None else EmailAddress.parse(email.from_addr)
         recipients = _Recipients.of(email)
         message_id = f"{_unique(email.key)}@{self.domain}"
@@ -202,6 +205,9 @@ class _Body:
         self._blobs: dict[bytes, _Encoded] = {}
 
     def of(self, email: OutgoingEmail) -> list[bytes | _Encoded]:
+        if len(email.body) + len(email.html or "") > self._left:
+            # it is larger still when it is encoded, which would take long to find out
+            raise EmailTooLargeError(f"the text alone exceeds the {self._left} bytes allowed")
         root = EmailMessage(policy=_SEVEN_BIT)
         html, cids = self._with_content_ids(email)
         self._set_text(root, email.body or (html_to_text(html) if html else ""), "plain")
@@ -279,6 +285,18 @@ def _split(parts: list[bytes | _Encoded]) -> tuple[bytes, bytes]:
     )
     headers, blank, body = whole.partition(b"\r\n\r\n")
     return headers + blank, body
+
+
+def _check_key(key: str | None) -> None:
+    if key is None:
+        return
+    if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"the key of an e-mail is a str, got {type(key).__name__}")
+    if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
+        # an empty one would make duplicates of e-mails that have nothing in common
+        raise InvalidEmailError(
+            f"the key of an e-mail has 1 to {MAX_KEY_CHARACTERS} characters, got {len(key)}"
+        )
 
 
 def _unique(key: str | None) -> str:

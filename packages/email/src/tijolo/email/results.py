@@ -50,7 +50,8 @@ class SendResult:
     recipients: Mapping[str, RecipientResult]
     """The answer for each recipient's address; empty for a duplicate."""
     duplicate: bool = False
-    """Nothing was sent: its key is that of an e-mail that was."""
+    """Nothing was sent: its key is that of an e-mail that was, or that another process is sending
+    at this moment."""
 
     @property
     def refused(self) -> dict[str, RecipientResult]:

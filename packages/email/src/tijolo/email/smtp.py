@@ -61,11 +61,10 @@ class SMTPBackend:
         self._grace = close_grace_seconds
         self._clock = clock
         self._sleep = sleep
-        self._pool: SMTPPool | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pools: dict[asyncio.AbstractEventLoop, SMTPPool] = {}
         self._opening: tuple[ssl.SSLContext | None, str] | None = None
         self._health: tuple[float, bool] | None = None
-        self._checking = asyncio.Lock()
+        self._checking: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     async def connect(self) -> None:
         """Read the certificates; no connection is opened, so that a server that is down at the
@@ -77,14 +76,20 @@ class SMTPBackend:
         await self._prepare()
 
     async def disconnect(self) -> None:
-        """Wait for what is being sent, then close every connection."""
-        pool, self._pool, self._health = self._pool, None, None
-        if pool is not None and self._loop is asyncio.get_running_loop():
+        """Wait for what is being sent, then close every connection of this event loop."""
+        pool, self._health = self._pools.pop(asyncio.get_running_loop(), None), None
+        if pool is not None:
             await pool.close(self._grace)
 
     async def health_check(self) -> bool:
-        """Whether the server lets us in: connect, encrypt, log in; asked every 10 s at most."""
-        async with self._checking:
+        """Whether the server lets us in: connect, encrypt, log in; asked every 10 s at most.
+
+        Never raises.
+        """
+        loop = asyncio.get_running_loop()
+        if self._checking is None or self._checking[0] is not loop:
+            self._checking = loop, asyncio.Lock()  # one lock is of one loop
+        async with self._checking[1]:
             now = self._clock()
             if self._health is None or now - self._health[0] >= _HEALTH_SECONDS:
                 before = self._health is None or self._health[1]
@@ -94,7 +99,7 @@ class SMTPBackend:
     async def _answers(self, *, was_well: bool) -> bool:
         try:
             session = await self._open()
-        except (EmailDeliveryError, OSError) as exc:
+        except Exception as exc:
             if was_well:
                 _log.warning("the e-mail server does not let us in", exc_info=exc)
             return False
@@ -111,13 +116,16 @@ class SMTPBackend:
         """
         results: dict[str, RecipientResult] = {}
         pending: tuple[str, ...] = email.recipients
+        # one for all attempts: what is disconnected meanwhile opens no connection any more
+        pool = await self._prepare()
         for attempt in range(1, self._retry.attempts + 1):
             last = attempt == self._retry.attempts
             try:
-                results |= await self._attempt(email, pending)
+                results |= await self._attempt(pool, email, pending)
             except EmailDeliveryError as error:
                 # who waited for a connection in vain has waited enough
-                if last or not error.transient or isinstance(error, EmailBusyError):
+                waited = isinstance(error, EmailBusyError)
+                if last or not error.transient or waited or pool.closed:
                     return _given_up(results, pending, error)
             pending = tuple(each for each in email.recipients if _may_try_again(results.get(each)))
             if last or not pending:
@@ -126,9 +134,8 @@ class SMTPBackend:
         return results
 
     async def _attempt(
-        self, email: PreparedEmail, recipients: tuple[str, ...]
+        self, pool: SMTPPool, email: PreparedEmail, recipients: tuple[str, ...]
     ) -> Mapping[str, RecipientResult]:
-        pool = await self._prepare()
         reused = False
         try:
             async with pool.lease() as lease:
@@ -145,11 +152,11 @@ class SMTPBackend:
         loop = asyncio.get_running_loop()
         if self._opening is None:
             await self._prepare_opening()
-        if self._pool is None or self._loop is not loop:
-            # the connections of another loop died with it
-            self._loop = loop
-            self._pool = SMTPPool(self._open, self._limits, self._clock)
-        return self._pool
+        if loop not in self._pools:
+            for other in [each for each in list(self._pools) if each.is_closed()]:
+                self._pools.pop(other, None)  # its connections died with it
+            self._pools[loop] = SMTPPool(self._open, self._limits, self._clock)
+        return self._pools[loop]
 
     async def _open(self) -> SMTPSession:
         opening = self._opening or await self._prepare_opening()

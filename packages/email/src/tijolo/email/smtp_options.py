@@ -110,8 +110,13 @@ class SMTPServer:
     """Everything about TLS, instead of ``ca_file``: a client certificate, for example."""
 
     def __post_init__(self) -> None:
-        if not self.host or self.host != self.host.strip() or not self.host.isprintable():
+        if set(self.host) & set("/@"):
+            # not quoted: a URL may hold the password
+            raise ValueError("an SMTP host is a name or an address, without a scheme or a login")
+        if not _is_host(self.host):
             raise ValueError(f"SMTP host {self.host!r} is not the name of a server")
+        if self.local_hostname is not None and not _is_word(self.local_hostname):
+            raise ValueError(f"local_hostname {self.local_hostname!r} is not the name of a host")
         if self.port is not None and not 1 <= self.port <= 65535:
             raise ValueError(f"SMTP port must be 1 to 65535, got {self.port}")
         if self.port == 465 and self.tls is not TLSMode.TLS:
@@ -154,6 +159,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_host(host: str) -> bool:
+    try:
+        encoded = host.encode("idna")  # as the system's resolver will want it
+    except UnicodeError:
+        return False
+    return bool(encoded) and host == host.strip() and host.isprintable()
+
+
+def _is_word(text: str) -> bool:
+    return text.isascii() and text.isprintable() and bool(text) and " " not in text
 
 
 Clock = Callable[[], float]

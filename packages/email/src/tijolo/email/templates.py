@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Any
 
@@ -56,14 +56,17 @@ class EmailTemplates:
         Raises:
             EmailTemplateError: it does not compile, or lacks a variable.
         """
-        for candidate in localised(name, locale):
+        return self._first(localised(name, locale), context)
+
+    def _first(self, candidates: Iterable[str], context: Mapping[str, Any]) -> str | None:
+        for candidate in candidates:
             try:
                 template = self.environment.get_template(candidate)
             except TemplateNotFound as exc:
                 if exc.name == candidate:
                     continue
                 raise _broken(candidate) from exc
-            except TemplateError as exc:
+            except (TemplateError, UnicodeDecodeError) as exc:
                 raise _broken(candidate) from exc
             try:
                 return template.render(context)
@@ -86,10 +89,9 @@ class EmailTemplates:
         """
 
         def part(suffix: str) -> str | None:
-            text = self.render_or_none(f"{name}.{suffix}.j2", context, locale=locale)
-            if text is None:
-                text = self.render_or_none(f"{name}.{suffix}", context, locale=locale)
-            return text
+            # the nearest language first, whichever of the two suffixes it has
+            names = localised(f"{name}.{suffix}", locale)
+            return self._first([f"{each}{end}" for each in names for end in (".j2", "")], context)
 
         text, html = part("txt"), part("html")
         if text is None and html is None:

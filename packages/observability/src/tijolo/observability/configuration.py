@@ -84,7 +84,7 @@ def configure_logging(
         ValueError: the level or the queue size makes no sense.
         OSError: the directory cannot be made.
     """
-    number = _level_number(level)
+    number = level_number(level)
     wants_files = log_dir is not None if file_output is None else file_output
     owned: list[logging.Handler] = []
     if stdout:
@@ -161,7 +161,8 @@ def _retire(installed: _Installed, timeout: float) -> None:
             last_step(sink.close, sink)
 
 
-def _level_number(level: str | int) -> int:
+def level_number(level: str | int) -> int:
+    """`level` as a number; ValueError for a name that is none."""
     if isinstance(level, int):
         return level
     known = logging.getLevelNamesMapping()

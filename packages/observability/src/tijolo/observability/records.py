@@ -147,16 +147,16 @@ def _fields(record: logging.LogRecord, redactor: Redactor) -> dict[str, Any]:
     state = record.__dict__
     extra = islice(list(state.items()), _PLAIN_LENGTH, None)
     fields = {name: value for name, value in extra if name not in _NOT_FIELDS}
+    request_id: Any = fields.get("request_id", _NO_FIELDS)
+    if request_id is None or (type(request_id) is str and request_id == request_id_ctx.get()):
+        # A filter or a record factory put there what the formatter writes anyway.
+        del fields["request_id"]
     named: Any = state.get(FIELDS_ATTRIBUTE)
     if named is not None:
         try:
             fields.update(dict(named.items()))
         except Exception:
             fields[FIELDS_ATTRIBUTE] = named
-    request_id: Any = fields.get("request_id", _NO_FIELDS)
-    if request_id is None or (type(request_id) is str and request_id == request_id_ctx.get()):
-        # A filter or a record factory put there what the formatter writes anyway.
-        del fields["request_id"]
     return scrubbed_fields(fields, redactor) if fields else fields
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tijolo.observability.configuration import DEFAULT_QUEUE_SIZE, LogFilter, configure_logging
 from tijolo.observability.log_files import FileLimits
@@ -31,8 +33,8 @@ class LogSettings(BaseSettings):
     """Age at which rotated files are deleted; 0 keeps them until they are rotated out."""
     LOG_QUEUE_SIZE: int = Field(default=DEFAULT_QUEUE_SIZE, ge=0)
     """Records that may wait to be written; 0 writes in the caller."""
-    LOG_REDACT_KEYS: tuple[str, ...] = ()
-    """More words that make a field secret, as a JSON list."""
+    LOG_REDACT_KEYS: Annotated[tuple[str, ...], NoDecode] = ()
+    """More words that make a field secret, with commas between them or as a JSON list."""
     LOG_REDACT_CPF: bool = False
     """Hide CPF numbers."""
 
@@ -43,6 +45,15 @@ class LogSettings(BaseSettings):
         if name not in logging.getLevelNamesMapping():
             raise ValueError(f"unknown log level {value!r}; use DEBUG, INFO, WARNING, ...")
         return name
+
+    @field_validator("LOG_REDACT_KEYS", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
 def configure_logging_from_settings(

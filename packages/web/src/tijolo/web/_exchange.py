@@ -21,6 +21,10 @@ class Exchange:
     status = 0
     size = 0
     finished = False
+    first_byte: float | None = None
+    """Seconds until the response started, where somebody holds a clock."""
+    error: BaseException | None = None
+    """What nobody foresaw, and the error boundary turned into an answer."""
 
     def note(self, message: Message) -> None:
         """Take account of what is sent.

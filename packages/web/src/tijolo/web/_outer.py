@@ -1,4 +1,4 @@
-"""Layers around everything that Starlette and FastAPI put on an application."""
+"""Layers around everything that Starlette and FastAPI put on an application, or inside it."""
 
 from __future__ import annotations
 
@@ -35,3 +35,17 @@ def add_outer_middleware(app: FastAPI, *layers: Middleware) -> None:
         return stack
 
     app.build_middleware_stack = build_with_layers  # type: ignore[method-assign]
+
+
+def add_inner_middleware(app: FastAPI, layer: Middleware) -> None:
+    """Put ``layer`` inside whatever ``app.add_middleware`` and ``middleware=`` add.
+
+    Raises:
+        RuntimeError: when ``app`` has served already.
+        ValueError: when the layer refuses its arguments.
+    """
+    if app.middleware_stack is not None:
+        raise RuntimeError("cannot add middleware to an application that has started")
+    cls, args, kwargs = layer
+    cls(app, *args, **kwargs)
+    app.user_middleware.append(layer)

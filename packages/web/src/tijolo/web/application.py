@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
@@ -12,20 +12,31 @@ from starlette.types import ASGIApp
 
 from tijolo.core import BaseAppSettings, Environment
 from tijolo.observability import HealthConfig, make_health_router
-from tijolo.web._outer import add_outer_middleware
+from tijolo.web._limits import Limits
+from tijolo.web._metrics import Measured
+from tijolo.web._outer import add_inner_middleware, add_outer_middleware
 from tijolo.web.body_limit import BodySizeLimitMiddleware
 from tijolo.web.client_ip import TrustedProxyMiddleware
 from tijolo.web.cors import cors_layer
+from tijolo.web.csrf import CSRFMiddleware, CSRFSettings, csrf_options
 from tijolo.web.envelope import EnvelopeMiddleware
 from tijolo.web.error_boundary import ErrorBoundaryMiddleware
 from tijolo.web.handlers import register_exception_handlers
+from tijolo.web.idempotency_store import IdempotencyStore
 from tijolo.web.lifecycle import AppLifecycle, Lifespan
 from tijolo.web.openapi import describe_problems
+from tijolo.web.rate_limit import RateLimitMiddleware
+from tijolo.web.rate_limiter import RateLimiter
 from tijolo.web.security_headers import DEFAULT_SECURITY_HEADERS
 from tijolo.web.settings import CORSSettings, ServerSettings, WebSettings, section
+from tijolo.web.timeouts import RequestTimeoutMiddleware
 from tijolo.web.trusted_hosts import TrustedHostMiddleware
 
+if TYPE_CHECKING:
+    from tijolo.observability.prometheus import Metrics
+
 OPENAPI_PATH, DOCS_PATH, REDOC_PATH = "/openapi.json", "/docs", "/redoc"
+_DOCS_PATHS = (DOCS_PATH, f"{DOCS_PATH}/oauth2-redirect", REDOC_PATH)
 _OURS = {"lifespan", "openapi_url", "docs_url", "redoc_url", "title", "version", "debug"}
 
 
@@ -37,18 +48,24 @@ def create_app(
     service_version: str | None = None,
     health: HealthConfig | None = None,
     lifecycle: AppLifecycle | None = None,
+    rate_limiter: RateLimiter | None = None,
+    idempotency_store: IdempotencyStore | None = None,
+    metrics: Metrics | None = None,
     **fastapi_options: Any,
 ) -> FastAPI:
     """Build the application: routes, health, problem documents, middleware, lifespan.
 
     The settings' mixins decide: ``WebSettings`` for everything here, ``CORSSettings`` for
-    cross-origin requests, ``ServerSettings`` for tracebacks in development. A mixin that is not
-    there means its defaults. From the outside in, a request passes
+    cross-origin requests, ``RateLimitSettings`` and ``IdempotencySettings`` for what they say,
+    ``MetricsSettings`` (tijolo-observability's) for Prometheus, ``ServerSettings`` for tracebacks
+    in development. A mixin that is not there means its defaults.
+    From the outside in, a request passes
 
     1. trusted proxies, 2. request id, 3. timing and access log, 4. security headers, 5. CORS,
-    6. trusted hosts, 7. body limit, 8. the error boundary,
+    6. trusted hosts, 7. body limit, 8. the error boundary, 9. rate limits,
 
-    then what ``app.add_middleware`` added, then the routes.
+    then what ``app.add_middleware`` added, the CSRF protection if the settings are
+    ``CSRFSettings``, idempotency keys, and the routes.
 
     Args:
         settings: The service's settings; ``ENVIRONMENT`` decides whether the docs are shown.
@@ -57,6 +74,12 @@ def create_app(
         service_version: Version of the API and of the health detail.
         health: Checks beyond those of the resources.
         lifecycle: What to start and to stop.
+        rate_limiter: A limiter that ``RateLimitSettings`` cannot describe.
+        idempotency_store: A store that ``IdempotencySettings`` cannot name; switches idempotency
+            keys on.
+        metrics: The service's own metrics, published beside those of its requests; without
+            them, new ones. Either way they are ``app.state.metrics``. They need
+            ``MetricsSettings`` of tijolo-observability among the mixins.
         fastapi_options: Passed on to ``FastAPI``.
 
     Raises:
@@ -66,8 +89,15 @@ def create_app(
     taken = sorted(_OURS & fastapi_options.keys())
     if taken:
         raise TypeError(f"create_app sets {taken[0]!r} itself; use its settings or arguments")
-    lifespan = Lifespan(lifecycle or AppLifecycle())
     web: WebSettings = section(settings, WebSettings)
+    health_paths = [web.HEALTH_PREFIX + probe for probe in ("/liveness", "/readiness", "")]
+    limits = Limits(
+        settings,
+        limiter=rate_limiter,
+        store=idempotency_store,
+        exempt_paths=[*(health_paths if web.HEALTH_PREFIX else ()), OPENAPI_PATH, *_DOCS_PATHS],
+    )
+    lifespan = Lifespan(limits.closing(lifecycle or AppLifecycle()))
     app = FastAPI(
         title=service_name or "Service",
         version=service_version or "0.0.0",
@@ -81,8 +111,15 @@ def create_app(
         app.include_router(own, prefix=web.API_PREFIX)
     if web.HEALTH_PREFIX:
         app.include_router(_health_router(web, lifespan, health, service_name, service_version))
-    _catch_everything(app)
-    add_outer_middleware(app, *_layers(settings, web))
+    if limits.idempotency is not None:
+        add_inner_middleware(app, limits.idempotency)
+    if web.REQUEST_TIMEOUT_SECONDS is not None:
+        app.add_middleware(RequestTimeoutMiddleware, seconds=web.REQUEST_TIMEOUT_SECONDS)
+    if isinstance(settings, CSRFSettings):
+        app.add_middleware(CSRFMiddleware, **csrf_options(settings))
+    _catch_everything(app, limits.limiter)
+    measured = Measured(app, settings, metrics)
+    add_outer_middleware(app, *_layers(app, settings, web, measured))
     if lifespan.lifecycle.configure is not None:
         lifespan.lifecycle.configure(app)
     return app
@@ -130,7 +167,9 @@ def _health_router(
     )
 
 
-def _layers(settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
+def _layers(
+    app: FastAPI, settings: BaseAppSettings, web: WebSettings, measured: Measured
+) -> list[Middleware]:
     """The layers outside the error boundary, outermost first; one that has no work is left out."""
     layers: list[Middleware | None] = [
         Middleware(
@@ -145,11 +184,14 @@ def _layers(settings: BaseAppSettings, web: WebSettings) -> list[Middleware]:
             security_headers=_security_headers(web),
             hsts_max_age_seconds=web.HSTS_MAX_AGE_SECONDS,
             hsts_include_subdomains=web.HSTS_INCLUDE_SUBDOMAINS,
-            docs_paths=(DOCS_PATH, f"{DOCS_PATH}/oauth2-redirect", REDOC_PATH),
+            docs_paths=_DOCS_PATHS,
             timing_header=web.TIMING_HEADER,
             access_log=web.ACCESS_LOG_ENABLED,
+            metrics=measured.http,
+            unmeasured_paths=measured.unmeasured_paths,
         ),
-        cors_layer(settings) if isinstance(settings, CORSSettings) else None,
+        *measured.layers,
+        cors_layer(app, settings if isinstance(settings, CORSSettings) else None),
         Middleware(TrustedHostMiddleware, allowed_hosts=web.TRUSTED_HOSTS)
         if "*" not in web.TRUSTED_HOSTS
         else None,
@@ -172,14 +214,20 @@ def _security_headers(web: WebSettings) -> dict[str, str]:
     }
 
 
-def _catch_everything(app: FastAPI) -> None:
-    """Put the error boundary in the place of Starlette's ``ServerErrorMiddleware``."""
+def _catch_everything(app: FastAPI, limiter: RateLimiter | None) -> None:
+    """Put the error boundary in the place of Starlette's ``ServerErrorMiddleware``.
+
+    Rate limits are next: what refuses is cheap, and what ``app.add_middleware`` adds may not be.
+    """
     build = app.build_middleware_stack
 
     def build_with_boundary() -> ASGIApp:
-        stack = build()
-        if isinstance(stack, ServerErrorMiddleware):
-            return ErrorBoundaryMiddleware(stack.app, handler=stack.handler)
-        return ErrorBoundaryMiddleware(stack)
+        built = build()
+        stack, handler = built, None
+        if isinstance(built, ServerErrorMiddleware):
+            stack, handler = built.app, built.handler
+        if limiter is not None:
+            stack = RateLimitMiddleware(stack, limiter=limiter)
+        return ErrorBoundaryMiddleware(stack, handler=handler)
 
     app.build_middleware_stack = build_with_boundary  # type: ignore[method-assign]

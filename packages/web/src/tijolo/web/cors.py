@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from tijolo.web._outer import add_outer_middleware
+from tijolo.web.route_cors import RouteCORSMiddleware
 from tijolo.web.settings import CORSSettings
 
 
@@ -25,8 +25,8 @@ def apply_cors(
 ) -> None:
     """Answer cross-origin requests of ``app`` as ``settings`` say, errors included.
 
-    An argument overrides its setting. Without origins nothing is opened and ``app`` stays as it
-    is. ``create_app`` calls this by itself for settings that are ``CORSSettings``.
+    An argument overrides its setting. Without origins nothing is opened but what single routes
+    open with ``cors``. ``create_app`` does this by itself.
 
     Args:
         max_age: Seconds for which a browser may keep a preflight's answer.
@@ -42,26 +42,15 @@ def apply_cors(
         "CORS_EXPOSE_HEADERS": expose_headers,
         "CORS_MAX_AGE": max_age,
     }
-    layer = cors_layer(settings, {k: v for k, v in given.items() if v is not None})
-    if layer is not None:
-        add_outer_middleware(app, layer)
+    overrides = {name: value for name, value in given.items() if value is not None}
+    add_outer_middleware(app, cors_layer(app, settings, overrides))
 
 
 def cors_layer(
-    settings: CORSSettings | None, overrides: dict[str, Any] | None = None
-) -> Middleware | None:
-    """The CORS middleware that ``settings`` ask for; None when they name no origin."""
+    app: FastAPI, settings: CORSSettings | None, overrides: dict[str, Any] | None = None
+) -> Middleware:
+    """The CORS middleware that ``settings`` and the routes of ``app`` ask for."""
     base = CORSSettings.model_construct() if settings is None else settings
     fields: dict[str, Any] = {name: getattr(base, name) for name in CORSSettings.model_fields}
     chosen = CORSSettings(**{**fields, **(overrides or {})})
-    if not chosen.CORS_ORIGINS:
-        return None
-    return Middleware(
-        CORSMiddleware,
-        allow_origins=chosen.CORS_ORIGINS,
-        allow_credentials=chosen.CORS_ALLOW_CREDENTIALS,
-        allow_methods=chosen.CORS_ALLOW_METHODS,
-        allow_headers=chosen.CORS_ALLOW_HEADERS,
-        expose_headers=chosen.CORS_EXPOSE_HEADERS,
-        max_age=chosen.CORS_MAX_AGE,
-    )
+    return Middleware(RouteCORSMiddleware, routes_of=app, default=chosen)

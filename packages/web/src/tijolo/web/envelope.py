@@ -6,10 +6,11 @@ What the three middleware of those names do one inside the other, for less than 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from itertools import chain
 from logging import INFO
 from time import perf_counter
+from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,6 +24,27 @@ from tijolo.web.timing import TimingHeader, access_log, timing_stamp, write_acce
 _ID_NAME = REQUEST_ID_HEADER.lower().encode("ascii")
 
 
+class RequestMetrics(Protocol):
+    """Counts requests: ``tijolo.observability.prometheus.HTTPMetrics``, or one of your own."""
+
+    def begin(self, scope: Scope) -> bool:
+        """A request has come; False when a layer further out measures it already."""
+        ...
+
+    def observe(
+        self,
+        scope: Scope,
+        status: int,
+        seconds: float,
+        first_byte_seconds: float | None = None,
+        size: int = 0,
+        exception: BaseException | None = None,
+        disconnected: bool = False,
+    ) -> None:
+        """The request is over; ``status`` is 0 where nothing was sent."""
+        ...
+
+
 class EnvelopeMiddleware:
     """Name, time and harden every HTTP exchange; give WebSockets their request id.
 
@@ -33,6 +55,8 @@ class EnvelopeMiddleware:
         docs_paths: As in ``SecurityHeadersMiddleware``.
         timing_header: As ``header`` in ``RequestTimingMiddleware``.
         access_log: As in ``RequestTimingMiddleware``.
+        metrics: Told of every request, in the same pass.
+        unmeasured_paths: Paths, exactly as written, of which it is not told.
     """
 
     def __init__(
@@ -45,9 +69,13 @@ class EnvelopeMiddleware:
         docs_paths: Sequence[str] = (),
         timing_header: TimingHeader = "Server-Timing",
         access_log: bool = True,
+        metrics: RequestMetrics | None = None,
+        unmeasured_paths: Collection[str] = (),
     ) -> None:
         self.app = app
         self.access_log = access_log
+        self.metrics = metrics
+        self._unmeasured = frozenset(unmeasured_paths)
         self._policy = SecurityPolicy(
             security_headers,
             hsts_max_age_seconds=hsts_max_age_seconds,
@@ -67,6 +95,9 @@ class EnvelopeMiddleware:
         echoed = (_ID_NAME, request_id.encode())
         stamp, ours = self._stamp, self._policy.headers_for(scope)
         exchange = scope[EXCHANGE_KEY] = Exchange()
+        metrics = self.metrics
+        if metrics is not None and (scope["path"] in self._unmeasured or not metrics.begin(scope)):
+            metrics = None
 
         def enveloping_send(message: Message) -> Awaitable[None]:
             kind = message["type"]
@@ -80,8 +111,9 @@ class EnvelopeMiddleware:
                     raise line_break_in(headers)
                 exchange.status = message["status"]
                 headers = message["headers"] = _completed(headers, ours, echoed)
+                exchange.first_byte = seconds = perf_counter() - started
                 if stamp is not None:
-                    headers += stamp(perf_counter() - started)
+                    headers += stamp(seconds)
             else:
                 exchange.note(message)
             return send(message)
@@ -92,8 +124,20 @@ class EnvelopeMiddleware:
             await self.app(scope, receive, enveloping_send)
         except BaseException as exc:
             failed = not ends_the_task(exc)
+            if failed and exchange.error is None:
+                exchange.error = exc
             raise
         finally:
+            if metrics is not None:
+                metrics.observe(
+                    scope,
+                    exchange.status,
+                    perf_counter() - started,
+                    exchange.first_byte,
+                    exchange.size,
+                    exchange.error,
+                    not (exchange.finished or exchange.error),
+                )
             if self.access_log and access_log.isEnabledFor(INFO):
                 write_access_log(scope, exchange, perf_counter() - started, failed=failed)
             request_id_ctx.reset(token)

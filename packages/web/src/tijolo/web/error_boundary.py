@@ -63,21 +63,24 @@ class ErrorBoundaryMiddleware:
             if isinstance(cause, ClientDisconnect):
                 _log.debug("the client left before the response was complete")
             elif not exchange.status:
-                response = await self._response(Request(scope, receive), cause)
+                response = await self._response(Request(scope, receive), cause, exchange)
                 await _send_response(response, scope, receive, send)
             elif exchange.finished:
+                exchange.error = cause
                 log_failure(scope, cause, message="%s after the response of %s %s")
             else:
+                exchange.error = cause
                 log_failure(scope, cause, message="%s in the middle of the response of %s %s")
                 raise ResponseAbortedError(f"response aborted: {type(cause).__name__}") from None
 
-    async def _response(self, request: Request, exc: BaseException) -> Response:
+    async def _response(self, request: Request, exc: BaseException, exchange: Exchange) -> Response:
         try:
             known = known_problem(request.scope, exc)
             if known is not None:
                 if known.status_code >= 500:
                     log_failure(request.scope, exc, status=known.status_code)
                 return known
+            exchange.error = exc
             return await _call(self.handler, request, exc)
         except Exception as again:
             log_failure(request.scope, again)

@@ -188,7 +188,8 @@ def _special_answer(scope: Scope, exc: HTTPException) -> Response | None:
     status = _status_of(exc)
     if status != exc.status_code:
         return problem_response(scope, status, detail=INTERNAL_DETAIL)
-    return Response(status_code=status, headers=exc.headers) if status in _WITHOUT_BODY else None
+    bare = status in _WITHOUT_BODY or 200 <= status < 300  # a success is no problem document
+    return Response(status_code=status, headers=exc.headers) if bare else None
 
 
 def _app_problem(scope: Scope, exc: AppException) -> Response:

@@ -36,6 +36,9 @@ StringList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 """A list that an environment variable gives as JSON or separated by commas."""
 
 
+ServerEngine = Literal["uvicorn", "granian"]
+
+
 class CORSSettings(BaseSettings):
     """Which origins' pages may call the service; none until they are named.
 
@@ -91,6 +94,12 @@ class ServerSettings(BaseSettings):
     SERVER_HOST: str = "127.0.0.1"
     SERVER_PORT: int = Field(default=8000, ge=1, le=65535)
     SERVER_RELOAD: bool = False
+    SERVER_ENGINE: ServerEngine = "uvicorn"
+    """Which server ``run_server`` starts: ``uvicorn`` or ``granian``."""
+    SERVER_WORKERS: int = Field(default=1, ge=1)
+    """Processes; each has its own memory stores."""
+    SERVER_GRACEFUL_TIMEOUT_SECONDS: int = Field(default=30, ge=1)
+    """Longest time that requests get to end after the signal to stop."""
     SERVER_DEBUG: bool = False
     """Show tracebacks in ``details.traceback`` of a 500; refused outside development."""
 
@@ -115,6 +124,9 @@ class WebSettings(BaseSettings):
     REQUEST_BODY_MAX_BYTES: int = Field(default=1_048_576, ge=0)
     REQUEST_BODY_UNLIMITED_PATHS: StringList = []
     """Paths, each with everything below it, that limit their bodies themselves."""
+
+    REQUEST_TIMEOUT_SECONDS: float | None = Field(default=None, gt=0)
+    """How long a request may take until its response starts; unset for no limit."""
 
     TRUSTED_HOSTS: StringList = ["*"]
     TRUSTED_PROXIES: StringList = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tijolo.db.migrations.enums import drop_enum
 from tijolo.db.migrations.environment import run_migrations
 from tijolo.db.migrations.errors import (
     EmptyRevisionError,
@@ -32,6 +33,7 @@ __all__ = [
     "SchemaReport",
     "SchemaStatus",
     "compose_hooks",
+    "drop_enum",
     "refuse_empty_revisions",
     "reorder_base_columns_first",
     "run_migrations",

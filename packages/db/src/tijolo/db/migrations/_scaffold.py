@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from configparser import ConfigParser
 from pathlib import Path
+
+from sqlalchemy import MetaData
 
 from tijolo.db._url import parse_url
 from tijolo.db.migrations.errors import MigrationError
@@ -71,11 +75,14 @@ def scaffold(
     """Write ``env.py``, the revision template, ``versions/`` and the ini section.
 
     Raises:
-        MigrationError: Something of it is there already, or ``url`` has a password.
+        MigrationError: Something of it is there already, ``url`` has a password, or ``module``
+            has no metadata called ``name``.
     """
     target = Path(directory)
     if target.exists() and any(target.iterdir()):
         raise MigrationError(f"{directory!r} is not empty; nothing was written")
+    if module is not None:
+        _refuse_without_metadata(module, name, config_path.absolute().parent)
     ini = _ini(config_path, section=section, target=target, url=url)
     (target / "versions").mkdir(parents=True)
     (target / "env.py").write_text(_env(module, name), encoding="utf-8")
@@ -83,6 +90,25 @@ def scaffold(
     config_path.parent.mkdir(parents=True, exist_ok=True)
     with config_path.open("a", encoding="utf-8") as file:
         file.write(ini)
+
+
+def _refuse_without_metadata(module: str, name: str, directory: Path) -> None:
+    """``env.py`` would fail with every command; here it is said at once."""
+    sys.path.insert(0, str(directory))  # where the ini file lets env.py look
+    try:
+        found: object = importlib.import_module(module)
+    except ImportError as exc:
+        raise MigrationError(
+            f"{module!r} cannot be imported from {str(directory)!r}: {exc}; nothing was written"
+        ) from exc
+    finally:
+        sys.path.remove(str(directory))
+    base = getattr(found, name, None)
+    if not isinstance(getattr(base, "metadata", base), MetaData):
+        raise MigrationError(
+            f"{module!r} has no declarative base or MetaData called {name!r}; import it there, or"
+            " name another one with --attr (metadata_attr); nothing was written"
+        )
 
 
 def _env(module: str | None, name: str) -> str:

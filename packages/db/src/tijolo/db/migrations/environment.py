@@ -16,6 +16,7 @@ from tijolo.db.migrations._foreign_keys import ForeignKeyCheck
 from tijolo.db.migrations._lock import migration_lock
 from tijolo.db.migrations._portable import portable
 from tijolo.db.migrations._threads import outside_loop
+from tijolo.db.migrations.enums import drop_enums_with_their_tables
 from tijolo.db.migrations.errors import SchemaAheadError
 from tijolo.db.migrations.hooks import (
     ProcessRevisionDirectives,
@@ -64,6 +65,7 @@ def run_migrations(
             "target_metadata": getattr(target, "metadata", target),
             "process_revision_directives": compose_hooks(
                 drop_indexes_with_their_table,
+                drop_enums_with_their_tables,
                 *filter(None, [process_revision_directives]),
             ),
             "version_table": version_table

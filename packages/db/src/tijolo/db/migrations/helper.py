@@ -109,7 +109,8 @@ class AlembicHelper:
             db_url: For the ini file, where it is used when the environment names no database.
 
         Raises:
-            MigrationError: It would overwrite something, or ``db_url`` has a password.
+            MigrationError: It would overwrite something, ``db_url`` has a password, or
+                ``metadata_module`` has no ``metadata_attr``.
         """
         scaffold(
             Path(self.config_path),

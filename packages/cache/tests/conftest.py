@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+
+import pytest
+import pytest_asyncio
+
+from tijolo.cache import Cache, MemoryBackend, SQLiteBackend
+from tijolo.cache.testing import ManualClock, RecordedEvents
+
+BACKENDS = ["memory", "sqlite", pytest.param("redis", marks=pytest.mark.redis)]
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def events():
+    return RecordedEvents()
+
+
+@pytest.fixture
+def namespace():
+    return f"tijolo-test-{secrets.token_hex(6)}"
+
+
+@pytest_asyncio.fixture(params=BACKENDS)
+async def backend(request, tmp_path, redis_url):
+    """Every backend in turn."""
+    if request.param == "memory":
+        made = MemoryBackend()
+    elif request.param == "sqlite":
+        made = SQLiteBackend(tmp_path / "cache.db", busy_seconds=5)
+    else:
+        pytest.importorskip("redis")
+        from tijolo.cache import redis
+
+        made = redis.RedisBackend(redis.AsyncRedisManager(redis_url))
+    await made.connect()
+    yield made
+    await made.disconnect()
+
+
+@pytest_asyncio.fixture
+async def cache(backend, namespace, events):
+    # a busy machine is no outage
+    made = Cache(backend, namespace=namespace, observers=[events], timeout_seconds=5, jitter=0)
+    yield made
+    await made.clear()
+    await made.disconnect()
+
+
+@pytest_asyncio.fixture
+async def memory(namespace, events, clock):
+    """A cache in memory whose clock stands still."""
+    made = Cache(
+        MemoryBackend(clock=clock), namespace=namespace, observers=[events], clock=clock, jitter=0
+    )
+    yield made
+    await made.disconnect()
+
+
+class OwnRedis:
+    """A redis-server of one test's own, to stop, freeze and start again."""
+
+    def __init__(self):
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--save", "", "--appendonly", "no"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(500):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as s:
+                s.sendall(b"PING\r\n")
+                if s.recv(7) == b"+PONG\r\n":
+                    return
+            time.sleep(0.01)
+        raise RuntimeError("redis-server did not start")
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def own_redis():
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    pytest.importorskip("redis")
+    server = OwnRedis()
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def run_python(tmp_path):
+    """Run a script in processes of their own, all at once; their standard output."""
+
+    async def run(source, *argument_lists):
+        script = tmp_path / f"script_{secrets.token_hex(4)}.py"
+        await asyncio.to_thread(script.write_text, source)
+        started = [
+            await asyncio.create_subprocess_exec(
+                sys.executable, str(script), *arguments, stdout=-1, stderr=-1
+            )
+            for arguments in argument_lists
+        ]
+        done = await asyncio.gather(*(p.communicate() for p in started))
+        for process, (_, err) in zip(started, done, strict=True):
+            assert process.returncode == 0, err.decode()
+        return [out.decode() for out, _ in done]
+
+    return run
