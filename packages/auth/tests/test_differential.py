@@ -24,7 +24,7 @@ KEYS = {name: TokenKey.generate(name, kid="k") for name in ALGORITHMS}
 OTHER = {name: TokenKey.generate(name, kid="k") for name in ALGORITHMS}
 
 relaxed = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 
 
