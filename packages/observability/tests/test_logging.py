@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import uvicorn
@@ -39,6 +40,7 @@ from tijolo.observability import (
     stop_logging,
     unify_loggers,
 )
+from tijolo.observability.log_files import level_file_handlers
 
 
 @pytest.fixture(autouse=True)
@@ -187,6 +189,21 @@ def test_old_generations_are_deleted_by_age(tmp_path):
         os.utime(path, (1, 1))
     configure_logging(log_dir=tmp_path, stdout=False, limits=FileLimits(retention_days=7))
     assert (old.exists(), young.exists(), other.exists()) == (False, True, True)
+
+
+def test_workers_that_start_at_once_delete_old_generations_together(tmp_path):
+    for number in range(1, 500):
+        (tmp_path / f"info.log.{number}").touch()
+        os.utime(tmp_path / f"info.log.{number}", (1, 1))
+    limits, starting = FileLimits(retention_days=7), threading.Barrier(8)
+
+    def start(_):
+        starting.wait()
+        return level_file_handlers(tmp_path, limits)
+
+    with ThreadPoolExecutor(8) as workers:
+        assert len(list(workers.map(start, range(8)))) == 8
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_another_process_rotated_is_opened_anew(tmp_path):

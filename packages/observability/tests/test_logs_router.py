@@ -293,3 +293,32 @@ def test_the_buffer_keeps_the_newest_within_its_limits():
     assert small.page(LogFilter(), limit=10).entries == []
     with pytest.raises(ValueError, match="LogBuffer needs"):
         LogBuffer(0)
+
+
+async def test_a_long_message_costs_the_record_neither_its_id_nor_its_exception(tmp_path, probe):
+    configure_logging(stdout=False, log_dir=tmp_path)
+    token = set_request_id("request-1")
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        logging.getLogger("shop").exception("x" * 70_000, extra={"token_of_it": "hunter2"})
+    clear_request_id(token)
+    stop_logging()
+    router = make_logs_router(access=OPEN, log_dir=tmp_path)
+    (item,) = (await probe(router, "/logs", params={"request_id": "request-1"})).json()["items"]
+    assert item["exception"].endswith("ZeroDivisionError")
+    assert item["message"] == "x" * 65_536 + "[truncated]"
+    assert item["token_of_it"] == "***"
+
+
+@pytest.mark.parametrize("kept_in", ["files", "memory"])
+async def test_lists_and_objects_are_found_as_they_are_shown(tmp_path, probe, kept_in):
+    buffer = LogBuffer() if kept_in == "memory" else None
+    configure_logging(stdout=False, log_dir=tmp_path, sinks=[buffer] if buffer else [])
+    logging.getLogger("shop").info("moved", extra={"ids": [1, 2], "box": {"a": [3, 4]}})
+    stop_logging()
+    router = make_logs_router(access=OPEN, log_dir=tmp_path, buffer=buffer)
+    for text in ("[1,2]", '{"a":[3,4]}', "3,4"):
+        answer = await probe(router, "/logs", params={"q": text})
+        assert text in answer.text
+        assert len(answer.json()["items"]) == 1

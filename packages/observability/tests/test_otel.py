@@ -21,7 +21,7 @@ pytest.importorskip("fastapi.telemetry")
 from fastapi import FastAPI, WebSocket
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
 
 from tijolo.core import clear_request_id, set_request_id
 from tijolo.core.testing import assert_settings_read
@@ -535,3 +535,23 @@ async def test_many_requests_at_once_keep_their_ids_apart(tracing, exporter):
         number = span.attributes["url.path"].removeprefix("/")
         assert span.attributes[REQUEST_ID_ATTRIBUTE] == f"request-{number}"
     assert len(exporter.get_finished_spans()) == 50
+
+
+def test_a_secret_is_hidden_whatever_its_type_and_wherever_it_stands(tracing, exporter):
+    other = SpanContext(1, 2, is_remote=True)
+    links = [Link(other, {"password": "hunter2", "note": "token=hunter2", "kept": "a"})]
+    tracer = tracing.provider.get_tracer("shop")
+    with tracer.start_as_current_span("pay", links=links) as span:
+        span.set_attributes({"otp": 123456, "card_pin": [1, 2], "password": b"hunter2"})
+        span.set_attributes({"max_tokens": 5, "has_token": True, "ids": [1, 2]})
+        span.add_event("typed", {"pin": 1234})
+
+    (span,) = exporter.get_finished_spans()
+    hidden = [span.attributes[name] for name in ("otp", "card_pin", "password")]
+    assert hidden == ["***"] * 3
+    kept = {name: span.attributes[name] for name in ("max_tokens", "has_token", "ids")}
+    assert kept == {"max_tokens": 5, "has_token": True, "ids": [1, 2]}
+    assert span.events[0].attributes["pin"] == "***"
+    (link,) = span.links
+    assert link.context == other
+    assert dict(link.attributes) == {"password": "***", "note": "token=***", "kept": "a"}

@@ -456,6 +456,80 @@ async def test_websockets_are_counted_while_they_are_open(metrics, value):
     assert series(metrics, "http_requests_total") == {}
 
 
+async def talk(app, path):
+    """Open a WebSocket at `path` and leave."""
+    receive, send = socket_driver(
+        [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}]
+    )
+    scope = http_scope(path=path, raw_path=path.encode(), subprotocols=[], state={})
+    await app({**scope, "type": "websocket", "scheme": "ws"}, receive, send)
+
+
+def chatting(metrics, **options):
+    app = measured(metrics, **options)
+
+    @app.websocket("/ws/{room}")
+    async def chat(socket: WebSocket, room: str) -> None:
+        await socket.accept()
+        await socket.receive()
+
+    return app
+
+
+async def test_a_websocket_below_a_mount_that_measures_too_is_counted_once(metrics):
+    outer = measured(metrics)
+    outer.mount("/sub", chatting(metrics))
+    await talk(outer, "/sub/ws/a")
+    assert series(metrics, "websocket_connections_total") == {("/sub/ws/{room}", "accepted"): 1}
+    assert series(metrics, "websocket_connections_in_progress") == {("/sub/ws/{room}",): 0}
+
+
+async def test_excluded_paths_are_excluded_for_websockets_too(metrics):
+    await talk(chatting(metrics, exclude_paths=["/ws"]), "/ws/a")
+    assert series(metrics, "websocket_connections_total") == {}
+
+
+async def test_a_websocket_accepted_before_its_route_is_known_leaves_the_gauge_as_it_was(metrics):
+    class AcceptsFirst:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            await send({"type": "websocket.accept"})
+            await self.app(scope, receive, send)
+
+    app = FastAPI()
+
+    @app.websocket("/ws/{room}")
+    async def closes(socket: WebSocket, room: str) -> None:
+        await socket.close()
+
+    app.add_middleware(AcceptsFirst)
+    app.add_middleware(PrometheusMiddleware, metrics=metrics)
+    await talk(app, "/ws/a")
+    assert set(series(metrics, "websocket_connections_in_progress").values()) == {0}
+
+
+@pytest.mark.parametrize("bad", [{"baggage": "x" * 200}, {"no name": "x"}, {"trace_id": 5}, None])
+async def test_exemplars_that_fail_cost_neither_the_answer_nor_its_count(metrics, bad, caplog):
+    def exemplar():
+        if bad is None:
+            raise RuntimeError("no baggage")
+        return bad
+
+    app = FastAPI()
+    app.add_api_route("/x", lambda: "ok")
+    app.add_middleware(PrometheusMiddleware, http=HTTPMetrics(metrics, exemplar=exemplar))
+    transport = httpx.ASGITransport(app=app)  # raises what the application raises
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        for _ in range(3):
+            assert (await client.get("/x")).status_code == 200
+    assert series(metrics, "http_requests_total") == {("GET", "/x", "200"): 3}
+    assert series(metrics, "http_request_duration_seconds_count") == {("GET", "/x", "200"): 3}
+    assert [record.message for record in caplog.records if "exemplars" in record.message][1:] == []
+    assert "exemplars" in caplog.text
+
+
 async def test_lifespan_passes(metrics):
     calls = []
 

@@ -230,3 +230,14 @@ async def test_a_loop_that_blocks_shows_as_lag(metrics, value):
 def test_times_must_be_positive(metrics):
     with pytest.raises(ValueError, match="above 0"):
         RuntimeMonitor(metrics, interval_seconds=0)
+
+
+async def test_a_monitor_that_is_started_by_many_at_once_runs_once(metrics):
+    def running():
+        return [one for one in asyncio.all_tasks() if one.get_name() == "tijolo-metrics-monitor"]
+
+    monitor = RuntimeMonitor(metrics)
+    await asyncio.gather(*(monitor.connect() for _ in range(20)))
+    assert len(running()) == 1
+    await monitor.disconnect()
+    assert running() == []

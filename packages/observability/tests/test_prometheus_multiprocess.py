@@ -170,3 +170,66 @@ def test_two_workers_are_one_set_of_metrics_and_dead_ones_are_tidied(service):
     pids = {dict(labels)["pid"] for labels in values(base, "process_resident_memory_bytes")}
     assert str(killed) not in pids
     assert (directory / "counter_dead.db").exists()
+
+
+ONE_WORKER = """
+    import sys
+    from tijolo.observability.prometheus import JobMetrics, Metrics
+    number = int(sys.argv[1])
+    metrics = Metrics()
+    JobMetrics(metrics, clock=lambda: number).observe("index", 1, "success")
+    metrics.gauge("lowest", "L.", multiprocess_mode="min").set(number)
+    metrics.gauge("added", "A.", multiprocess_mode="sum").set(number)
+    metrics.gauge("latest", "L.", multiprocess_mode="mostrecent").set(number)
+    if number == 0:
+        metrics.forget_dead_workers()
+        print(metrics.render().content.decode())
+"""
+
+
+def work(directory, number):
+    """What a worker prints that counts something and ends; number 0 tidies and renders."""
+    answer = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(ONE_WORKER), str(number)],
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(directory)},
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    samples = {}
+    for family in text_string_to_metric_families(answer.stdout.decode()):
+        for sample in family.samples:
+            samples.setdefault(sample.name, sample.value)
+    return samples
+
+
+def test_workers_that_ended_leave_one_file_of_each_kind_and_what_their_gauges_said(tmp_path):
+    for number in (3, 5):
+        work(tmp_path, number)
+    for _ in range(2):  # the first finds workers, the second what was made of them
+        samples = work(tmp_path, 0)
+        assert samples["background_job_last_success_timestamp_seconds"] == 5
+        assert samples["lowest"] == 0
+        assert samples["added"] == 8
+        assert samples["latest"] == 0
+    assert samples["background_job_runs_total"] == 4
+    # of those that ended, and of the one that tidied last
+    gauges = [path.name for path in tmp_path.glob("gauge_*.db")]
+    assert len([name for name in gauges if not name.endswith("_dead.db")]) <= 5
+    assert len(list(tmp_path.iterdir())) <= 17
+
+
+@pytest.mark.parametrize(
+    "left",
+    [b"", b"\x40\0\0\0\0\0\0\0\x05\0\0\0ab", b"\x30" * 64],
+    ids=["empty", "cut off", "noise"],
+)
+def test_a_file_that_its_worker_did_not_live_to_write_hides_no_other(tmp_path, left):
+    work(tmp_path, 3)
+    for pid in (1, 4_194_999):  # one that lives and one that cannot
+        for kind in ("counter", "gauge_max", "gauge_livesum"):
+            (tmp_path / f"{kind}_{pid}.db").write_bytes(left)
+    samples = work(tmp_path, 0)
+    assert samples["background_job_runs_total"] == 2
+    assert samples["background_job_last_success_timestamp_seconds"] == 3
+    assert not list(tmp_path.glob("*_4194999.db"))

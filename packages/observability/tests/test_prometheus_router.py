@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -11,11 +14,12 @@ pytest.importorskip("prometheus_client")
 import httpx
 import prometheus_client
 from fastapi import FastAPI, HTTPException
-from prometheus_client import CollectorRegistry
+from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from tijolo.core import BaseAppSettings, OpsAccess
+from tijolo.core import AppException, BaseAppSettings, OpsAccess
 from tijolo.core.testing import assert_settings_read
 from tijolo.observability.prometheus import (
     Metrics,
@@ -184,6 +188,106 @@ async def test_writing_happens_off_the_event_loop_and_one_at_a_time(metrics, pro
     assert threading.main_thread() not in threads
     assert (len(threads), most) == (5, 1)
     assert ticks > 10
+
+
+class Hanging:
+    def __init__(self):
+        self.gate = threading.Event()
+
+    def describe(self):
+        return []
+
+    def collect(self):
+        self.gate.wait(30)
+        return []
+
+
+async def test_scrapes_of_a_collector_that_hangs_do_not_pile_up(metrics):
+    hanging = Hanging()
+    metrics.add_collector(hanging)
+    app = FastAPI()
+    app.include_router(make_metrics_router(metrics, access=ANYBODY))
+
+    @app.exception_handler(AppException)
+    async def answer(request, exc):
+        return JSONResponse({"code": exc.code}, status_code=exc.status_code)
+
+    scrapes = [asyncio.create_task(get(app, "/metrics")) for _ in range(50)]
+    async with asyncio.timeout(10):
+        while sum(scrape.done() for scrape in scrapes) < 42:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+    waiting = [scrape for scrape in scrapes if not scrape.done()]
+    assert {scrape.result().status_code for scrape in scrapes if scrape.done()} == {503}
+    for scrape in waiting[4:]:  # clients that leave make no room for more that wait
+        scrape.cancel()
+    await asyncio.sleep(0)
+    assert (await get(app, "/metrics")).status_code == 503
+    hanging.gate.set()
+    assert {(await scrape).status_code for scrape in waiting[:4]} == {200}
+    assert (await get(app, "/metrics")).status_code == 200
+
+
+HANGS = """
+    import asyncio, threading
+    import httpx
+    from fastapi import FastAPI
+    from tijolo.core import OpsAccess
+    from tijolo.observability.prometheus import Metrics, make_metrics_router
+
+    class Hanging:
+        describe = list
+
+        def collect(self):
+            threading.Event().wait()
+
+    metrics = Metrics()
+    metrics.add_collector(Hanging())
+    app = FastAPI()
+    app.include_router(make_metrics_router(metrics, access=OpsAccess(allow_anonymous=True)))
+
+    async def main():
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://shop"
+        ) as client:
+            try:
+                await asyncio.wait_for(client.get("/metrics"), 0.1)
+            except TimeoutError:
+                print("left")
+
+    asyncio.run(main())
+"""
+
+
+def test_a_collector_that_hangs_does_not_keep_the_process_from_ending():
+    command = [sys.executable, "-c", textwrap.dedent(HANGS)]
+    ended = subprocess.run(command, capture_output=True, check=True, timeout=20)
+    assert ended.stdout == b"left\n"
+
+
+async def test_a_collector_that_fails_hides_no_other_and_is_logged_once(scrape, metrics, caplog):
+    class Broken:
+        works = False
+
+        def describe(self):
+            return [Metric("their_gauge", "Theirs.", "gauge")]
+
+        def collect(self):
+            if not self.works:
+                raise OSError("no such device")
+            return self.describe()
+
+    broken = Broken()
+    metrics.add_collector(broken)
+    for works in (False, False, True, False):
+        broken.works = works
+        answer = await scrape()
+        assert answer.status_code == 200
+        assert "shop_stock 3.0" in answer.text
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "A metrics collector fails"
+    ] * 2
+    with pytest.raises(ValueError, match="uplicated"):
+        metrics.add_collector(broken)
 
 
 async def test_samplers_run_before_a_scrape(scrape, metrics):

@@ -318,3 +318,46 @@ async def test_rendering_while_everybody_counts_is_consistent(metrics):
     finally:
         stop.set()
         thread.join()
+
+
+class NumberOfALibrary(float):
+    """Like numpy's: sums stay of its kind, and write themselves in their own way."""
+
+    def __add__(self, other):
+        return NumberOfALibrary(float(self) + float(other))
+
+    __radd__ = __add__
+
+    def __rsub__(self, other):
+        return NumberOfALibrary(float(other) - float(self))
+
+    def __repr__(self):
+        return f"np.float64({float(self)})"
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_numbers_of_other_libraries_leave_the_metrics_readable(metrics, accept):
+    amount = NumberOfALibrary(2)
+    metrics.counter("shop_orders_total", "O.").inc(amount, {"trace_id": "a"})
+    metrics.gauge("shop_stock", "S.").inc(amount)
+    metrics.gauge("shop_room", "R.").dec(amount)
+    metrics.histogram("shop_wait_seconds", "W.").observe(amount, {"trace_id": "a"})
+
+    text = metrics.render(accept=accept).content.decode()
+    found = samples_of(text, parse_openmetrics if accept else parse_text)
+    assert found["shop_orders_total", ()] == found["shop_stock", ()] == 2
+    assert found["shop_room", ()] == -2
+    assert found["shop_wait_seconds_sum", ()] == 2
+
+
+def test_no_text_of_a_caller_makes_the_whole_scrape_fail(metrics):
+    counter = metrics.counter("shop_orders_total", "Half a pair: \ud800.")
+    counter.inc(1, {"who": "\ud800"})
+    for name in ("two words", "a\nb", "", "1st", "naïve"):
+        with pytest.raises(ValueError, match="label name"):
+            counter.inc(1, {name: "x"})
+    for write in (generate_latest, generate_openmetrics):
+        assert b"shop_orders_total 1.0" in write(metrics.registry)
+    text = metrics.render(accept=OPENMETRICS).content.decode()
+    assert samples_of(text, parse_openmetrics)["shop_orders_total", ()] == 1
+    assert b"shop_orders_total 1.0" in metrics.render().content

@@ -205,3 +205,21 @@ def test_metrics_of_ones_own_fit_the_protocol():
     with TestClient(app) as client:
         client.get("/items/5")
     assert seen == [("/items/5", 200)]
+
+
+def test_metrics_of_ones_own_that_fail_cost_neither_the_answer_nor_its_log(caplog):
+    class Broken:
+        def begin(self, scope):
+            return True
+
+        def observe(self, *details):
+            raise ConnectionError("nobody takes the numbers")
+
+    from tijolo.web import EnvelopeMiddleware
+
+    app = EnvelopeMiddleware(make_app(METRICS_ENABLED=False), metrics=Broken())
+    with caplog.at_level("INFO", logger="tijolo.web"), TestClient(app) as client:
+        assert [client.get("/items/5").status_code for _ in range(3)] == [200] * 3
+    assert [record.name for record in caplog.records].count("tijolo.web.access") == 3
+    failures = [record for record in caplog.records if record.name == "tijolo.web.envelope"]
+    assert len(failures) == 1

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 
-from tijolo.observability.log_lines import Line, sortable
+from tijolo.observability.log_lines import MAX_LINE_BYTES, Line, sortable
 from tijolo.observability.redaction import DEFAULT_REDACTOR, Redactor
 from tijolo.observability.values import scrubbed_fields
 
@@ -93,7 +93,9 @@ def entry_of(line: Line, redactor: Redactor = DEFAULT_REDACTOR, *, level: str) -
         return {"timestamp": "", "level": level, "logger": "", "message": _TOO_LONG}
     text = line.content.decode("utf-8", "backslashreplace")
     found = _from_json(text) or _from_text(text) or {"message": text, "level": level}
-    entry = scrubbed_fields(found, redactor)
+    # The line is bounded, and its parts were, each by itself: a long message must not cost the
+    # record its request id and its exception.
+    entry = scrubbed_fields(found, redactor, max_characters=MAX_LINE_BYTES)
     for name in _ALWAYS:
         entry[name] = _as_text(entry.get(name))
     for name in _OPTIONAL:
@@ -125,6 +127,10 @@ def _as_text(value: Any) -> str:
     return "" if value is None else json.dumps(value)
 
 
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""As the page shows it."""
+
+
 def _number(level: str) -> int:
     return logging.getLevelNamesMapping().get(level.upper(), logging.CRITICAL)
 
@@ -138,7 +144,7 @@ def _is_of(entry: Entry, request_id: str) -> bool:
 
 def _searchable(entry: Entry) -> str:
     parts = [
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        value if isinstance(value, str) else _compact(value)
         for name, value in entry.items()
         if name not in {"timestamp", "level", "module", "function", "line"}
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
@@ -142,8 +143,10 @@ class BoundedFileHandler(RotatingFileHandler):
         oldest = time.time() - self._limits.retention_days * _SECONDS_PER_DAY
         current = Path(self.baseFilename)
         for path in current.parent.glob(f"{current.name}.*"):
-            if path.suffix[1:].isdecimal() and path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
+            if path.suffix[1:].isdecimal():
+                with suppress(FileNotFoundError):  # another process may have been faster
+                    if path.stat().st_mtime < oldest:
+                        path.unlink()
 
 
 class _LevelRange:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -26,6 +24,7 @@ from tijolo.observability.log_buffer import LogBuffer
 from tijolo.observability.log_entries import LogFilter
 from tijolo.observability.log_files import HTTP_500_LOG_FILE, LEVEL_LOG_FILES
 from tijolo.observability.log_reader import MAX_SCAN_BYTES, LogPage, LogReader, invalid_position
+from tijolo.observability.one_thread import BusyError, OneThread
 from tijolo.observability.redaction import DEFAULT_REDACTOR, Redactor
 
 logger = logging.getLogger(__name__)
@@ -193,8 +192,7 @@ class _Turns:
 
     def __init__(self, pages: _Pages) -> None:
         self._pages = pages
-        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tijolo-log-reader")
-        self._waiting = 0
+        self._thread = OneThread("tijolo-log-reader", waiting=_WAITING)
 
     async def page(
         self,
@@ -210,23 +208,17 @@ class _Turns:
         return await self._run(read)
 
     async def _run(self, read: Callable[[], bytes]) -> bytes:
-        if self._waiting >= _WAITING:
+        try:
+            return await self._thread.run(read)
+        except BusyError as exc:
             raise ServiceUnavailableException(
                 "Too many are reading the log", code="LOGS_BUSY", retry_after_seconds=1
-            )
-        self._waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._threads, read)
-        future.add_done_callback(self._done)
-        try:
-            return await future
+            ) from exc
         except OSError as exc:
             logger.warning("the log files cannot be read: %s", type(exc).__name__)
             raise ServiceUnavailableException(
                 "The log files cannot be read", code="LOGS_UNREADABLE"
             ) from exc
-
-    def _done(self, _: object) -> None:
-        self._waiting -= 1
 
 
 def _envelope(page: LogPage, limit: int) -> dict[str, Any]:

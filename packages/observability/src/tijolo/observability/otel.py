@@ -31,7 +31,7 @@ try:
         SpanExportResult,
     )
     from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
-    from opentelemetry.trace import Status
+    from opentelemetry.trace import Link, Status
 except ImportError as exc:
     raise MissingExtraError("tijolo-observability", "otel", "opentelemetry-sdk") from exc
 
@@ -286,7 +286,7 @@ class RedactingExporter(SpanExporter):
                 )
                 for event in span.events
             ],
-            links=span.links,
+            links=[Link(link.context, self._attributes(link.attributes)) for link in span.links],
             kind=span.kind,
             status=Status(
                 status.status_code,
@@ -301,13 +301,20 @@ class RedactingExporter(SpanExporter):
         return {name: self._value(name, value) for name, value in (attributes or {}).items()}
 
     def _value(self, name: str, value: Any) -> Any:
+        if self._redactor.is_sensitive(name) and not _is_count(name, value):
+            return REDACTED  # as in the logs, whatever its type: a PIN can be a number
         if isinstance(value, str):
-            if self._redactor.is_sensitive(name):
-                return REDACTED
             return self._redactor.query(value) if name in _QUERIES else self._redactor.text(value)
-        if isinstance(value, Sequence):
+        if isinstance(value, Sequence) and not isinstance(value, bytes):
             return [self._value(name, item) for item in value]  # pyright: ignore[reportUnknownVariableType]
         return value
+
+
+def _is_count(name: str, value: Any) -> bool:
+    """Whether `value` says no more than how many or whether: `gen_ai.usage.input_tokens`."""
+    return isinstance(value, bool) or (
+        isinstance(value, int | float) and name.lower().endswith("tokens")
+    )
 
 
 class SpanRecorder(SpanProcessor):

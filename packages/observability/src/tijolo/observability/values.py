@@ -33,9 +33,11 @@ def scrubbed(
     return _Walk(redactor, max_characters).visit(value, 0)
 
 
-def scrubbed_fields(fields: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
+def scrubbed_fields(
+    fields: dict[str, Any], redactor: Redactor, *, max_characters: int = MAX_CHARACTERS
+) -> dict[str, Any]:
     """`scrubbed` of a dict, which stays one."""
-    return _Walk(redactor, MAX_CHARACTERS).mapping(fields.items(), 0)
+    return _Walk(redactor, max_characters).mapping(fields.items(), 0)
 
 
 def scrubbed_text(

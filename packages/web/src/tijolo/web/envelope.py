@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from itertools import chain
-from logging import INFO
+from logging import INFO, getLogger
 from time import perf_counter
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from tijolo.web.request_id import SCOPE_KEY, RequestIDMiddleware, assign_request
 from tijolo.web.security_headers import FrozenHeaders, RawHeaders, SecurityPolicy
 from tijolo.web.timing import TimingHeader, access_log, timing_stamp, write_access_log
 
+_log = getLogger(__name__)
 _ID_NAME = REQUEST_ID_HEADER.lower().encode("ascii")
 
 
@@ -55,7 +56,7 @@ class EnvelopeMiddleware:
         docs_paths: As in ``SecurityHeadersMiddleware``.
         timing_header: As ``header`` in ``RequestTimingMiddleware``.
         access_log: As in ``RequestTimingMiddleware``.
-        metrics: Told of every request, in the same pass.
+        metrics: Told of every request, in the same pass; what ``observe`` raises is logged once.
         unmeasured_paths: Paths, exactly as written, of which it is not told.
     """
 
@@ -75,6 +76,7 @@ class EnvelopeMiddleware:
         self.app = app
         self.access_log = access_log
         self.metrics = metrics
+        self._metrics_failed = False
         self._unmeasured = frozenset(unmeasured_paths)
         self._policy = SecurityPolicy(
             security_headers,
@@ -129,18 +131,26 @@ class EnvelopeMiddleware:
             raise
         finally:
             if metrics is not None:
-                metrics.observe(
-                    scope,
-                    exchange.status,
-                    perf_counter() - started,
-                    exchange.first_byte,
-                    exchange.size,
-                    exchange.error,
-                    not (exchange.finished or exchange.error),
-                )
+                try:
+                    metrics.observe(
+                        scope,
+                        exchange.status,
+                        perf_counter() - started,
+                        exchange.first_byte,
+                        exchange.size,
+                        exchange.error,
+                        not (exchange.finished or exchange.error),
+                    )
+                except Exception:  # the answer was sent, and is worth more than its count
+                    self._report_metrics()
             if self.access_log and access_log.isEnabledFor(INFO):
                 write_access_log(scope, exchange, perf_counter() - started, failed=failed)
             request_id_ctx.reset(token)
+
+    def _report_metrics(self) -> None:
+        if not self._metrics_failed:
+            self._metrics_failed = True
+            _log.warning("The metrics of requests fail: %r", self.metrics, exc_info=True)
 
 
 def _completed(headers: RawHeaders, ours: FrozenHeaders, echoed: tuple[bytes, bytes]) -> RawHeaders:

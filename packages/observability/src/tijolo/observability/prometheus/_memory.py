@@ -46,6 +46,7 @@ class MemoryCounter:
         """Add `amount`, which is not negative."""
         if not amount >= 0:
             raise ValueError(f"a counter only goes up; got {amount!r}, use a gauge")
+        amount = float(amount)  # one of numpy would make a sum of numpy, which writes itself
         made = _exemplar(exemplar, amount) if exemplar else None
         with self.lock:
             self.value += amount
@@ -86,11 +87,13 @@ class MemoryGauge:
 
     def inc(self, amount: float = 1) -> None:
         """Add `amount`."""
+        amount = float(amount)
         with self.lock:
             self.value += amount
 
     def dec(self, amount: float = 1) -> None:
         """Take `amount` away."""
+        amount = float(amount)
         with self.lock:
             self.value -= amount
 
@@ -127,6 +130,7 @@ class MemoryHistogram:
 
     def observe(self, value: float, exemplar: dict[str, str] | None = None) -> None:
         """Count `value` in its bucket; NaN in the last one, and not in the sum."""
+        value = float(value)
         number = not isnan(value)
         bucket = bisect_left(self.bounds, value) if number else len(self.bounds) - 1
         made = _exemplar(exemplar, value) if exemplar else None
@@ -189,6 +193,7 @@ class MemoryCollector:
         documentation: str,
         series: Callable[[], Iterable[MemorySeries]],
     ) -> None:
+        documentation = writable(documentation)
         self.kind: Kind = kind
         self.name = name
         self.documentation = documentation
@@ -267,13 +272,30 @@ def _number(value: float) -> str:
     return "NaN" if isnan(value) else "+Inf" if value == inf else "-Inf"
 
 
-def _exemplar(labels: dict[str, str], value: float) -> Exemplar:
+def check_exemplar(labels: dict[str, str]) -> None:
+    """Refuse what would make a whole scrape unreadable (OpenMetrics 1.0, "Exemplars").
+
+    Raises:
+        ValueError: for too many characters, or a name that is none.
+    """
     length = sum(len(name) + len(text) for name, text in labels.items())
     if length > _MAX_EXEMPLAR:
         raise ValueError(
             f"an exemplar has at most {_MAX_EXEMPLAR} characters of labels, got {length}"
         )
-    return Exemplar(labels, value, time())
+    for name in labels:
+        if not (name.isidentifier() and name.isascii()):
+            raise ValueError(f"{name!r} is no label name of an exemplar: letters, digits and _")
+
+
+def _exemplar(labels: dict[str, str], value: float) -> Exemplar:
+    check_exemplar(labels)
+    return Exemplar({name: writable(text) for name, text in labels.items()}, value, time())
+
+
+def writable(text: str) -> str:
+    """`text` without half of a surrogate pair, which no output can hold."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _exemplar_text(exemplar: Exemplar | None) -> str:

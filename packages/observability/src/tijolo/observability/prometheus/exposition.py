@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 from tijolo.observability.prometheus._client import (
     Collector,
@@ -13,6 +14,8 @@ from tijolo.observability.prometheus._client import (
     generate_openmetrics,
 )
 from tijolo.observability.prometheus._memory import LiveMetric
+
+logger = logging.getLogger(__name__)
 
 Format = Literal["text", "openmetrics"]
 
@@ -88,6 +91,28 @@ def render(source: Collector, form: Format, prefix: str = "") -> Exposition:
     if form == "openmetrics":
         pieces.append(_EOF)
     return Exposition(b"".join(pieces), CONTENT_TYPES[form], len(parts))
+
+
+class GuardedCollector:
+    """A collector whose failure costs its own metrics and not those of everybody."""
+
+    def __init__(self, collector: Collector) -> None:
+        self.collector = collector
+        self._works = True
+        if hasattr(collector, "describe"):  # or the registry decides whether to read it at once
+            self.describe: Any = cast("Any", collector).describe
+
+    def collect(self) -> Iterable[Metric]:
+        """What it reads; nothing where it raises."""
+        try:
+            found = list(self.collector.collect())
+        except Exception:
+            if self._works:
+                logger.warning("A metrics collector fails: %r", self.collector, exc_info=True)
+            self._works = False
+            return []
+        self._works = True
+        return found
 
 
 class _One:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Collection, MutableMapping, Sequence
 from math import inf
@@ -14,11 +15,14 @@ from tijolo.observability.prometheus._memory import (
     MemoryCounter,
     MemoryGauge,
     MemoryHistogram,
+    check_exemplar,
     record_separately,
     record_together,
 )
 from tijolo.observability.prometheus.families import Counter, Gauge, GaugeSeries, Histogram
 from tijolo.observability.prometheus.hub import DEFAULT_LATENCY_BUCKETS, Metrics
+
+logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Exemplar = dict[str, str] | None
@@ -38,6 +42,7 @@ DEFAULT_SIZE_BUCKETS: tuple[float, ...] = (100, 1_000, 10_000, 100_000, 1_000_00
 MEASURED_KEY = "tijolo.measured"
 """Where the layer that measures a request says so in its scope, for the layers inside it."""
 
+_OPENED_KEY = "tijolo.measured.opened"
 _BATCH = 512
 _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
@@ -81,6 +86,7 @@ class HTTPMetrics:
         if unknown:
             raise ValueError(f"unknown group {unknown[0]!r}; there are: {sorted(GROUPS)}")
         self._exemplar = None if metrics.multiprocess else exemplar
+        self._failed = False
         self._look = self._exemplar is not None
         self._records: dict[tuple[int, str, int], tuple[_Record, object]] = {}
         self._by_labels: dict[tuple[str, str, int], _Record] = {}
@@ -196,23 +202,37 @@ class HTTPMetrics:
 
     def socket_ended(self, scope: Scope, outcome: SocketOutcome) -> None:
         """A WebSocket was closed (`accepted`), or never opened."""
-        route = route_template(scope)
         if outcome == "accepted":
-            self.sockets.labels(route).dec()
+            # where it was opened: one that is accepted before the router ran has no route yet
+            self.sockets.labels(scope.pop(_OPENED_KEY, None) or route_template(scope)).dec()
         else:
-            self.sockets_total.labels(route, outcome).inc()
+            self.sockets_total.labels(route_template(scope), outcome).inc()
 
     def socket_opened(self, scope: Scope) -> None:
         """A WebSocket was accepted."""
-        route = route_template(scope)
+        route = scope[_OPENED_KEY] = route_template(scope)
         self.sockets.labels(route).inc()
         self.sockets_total.labels(route, "accepted").inc()
 
     def _look_for_trace(self) -> Exemplar:
-        exemplar = None if self._exemplar is None else self._exemplar()
+        exemplar = None if self._exemplar is None else self._asked(self._exemplar)
         # Where no request has a trace, one in each batch is asked: asking costs a microsecond.
         self._look = exemplar is not None
         return exemplar
+
+    def _asked(self, exemplar: Callable[[], Exemplar]) -> Exemplar:
+        """What `exemplar` gives; a request is counted, and answered, also where that is no good."""
+        try:
+            found = exemplar()
+            if found:
+                check_exemplar(found)
+        except Exception:
+            if not self._failed:
+                logger.warning("The exemplars of requests fail: %r", exemplar, exc_info=True)
+            self._failed = True
+            return None
+        self._failed = False
+        return found
 
     def _waiting_of(self, method: str) -> GaugeSeries:
         waiting = self._waiting[method] = self.in_progress.labels(method)

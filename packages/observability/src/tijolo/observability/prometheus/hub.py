@@ -22,7 +22,12 @@ from tijolo.observability.prometheus._client import (
     metrics,
     values,
 )
-from tijolo.observability.prometheus.exposition import Exposition, choose_format, render
+from tijolo.observability.prometheus.exposition import (
+    Exposition,
+    GuardedCollector,
+    choose_format,
+    render,
+)
 from tijolo.observability.prometheus.families import (
     AnyFamily,
     Counter,
@@ -168,10 +173,14 @@ class Metrics:
         )
 
     def add_collector(self, collector: Collector) -> None:
-        """Show what `collector` reads when it is scraped: facts of the host, not of one worker."""
-        self.registry.register(collector)
+        """Show what `collector` reads when it is scraped: facts of the host, not of one worker.
+
+        One that raises is left out of that scrape, and logged once until it works again.
+        """
+        guarded = GuardedCollector(collector)
+        self.registry.register(guarded)
         if self.multiprocess:
-            cast("CollectorRegistry", self._shown).register(collector)
+            cast("CollectorRegistry", self._shown).register(guarded)
 
     def add_sampler(self, sampler: Callable[[], None]) -> None:
         """Call `sampler`, which sets gauges, before each scrape and from `RuntimeMonitor`.

@@ -10,7 +10,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.observability.prometheus._client import CollectorRegistry
-from tijolo.observability.prometheus.http import GROUPS, HTTPMetrics, SocketOutcome
+from tijolo.observability.prometheus.http import (
+    GROUPS,
+    MEASURED_KEY,
+    HTTPMetrics,
+    SocketOutcome,
+)
 from tijolo.observability.prometheus.hub import DEFAULT_LATENCY_BUCKETS, Metrics
 
 _FILE_MESSAGES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
@@ -104,10 +109,12 @@ class PrometheusMiddleware:
         http.observe(scope, status, perf_counter() - started, first_byte, size, None, not finished)
 
     async def _without_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await self._measure_socket(scope, receive, send)
-        else:
+        counted = scope["type"] == "websocket" and MEASURED_KEY not in scope
+        if not counted or (self._excluded and self._is_excluded(scope)):
             await self.app(scope, receive, send)
+            return
+        scope[MEASURED_KEY] = True
+        await self._measure_socket(scope, receive, send)
 
     async def _measure_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         outcome: SocketOutcome = "failed"

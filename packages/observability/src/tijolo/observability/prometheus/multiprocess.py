@@ -6,10 +6,12 @@ Imported in multi-process mode only: it locks files, which Windows does in anoth
 from __future__ import annotations
 
 import fcntl
+import json
+import logging
 import os
 import re
-from collections import defaultdict
-from collections.abc import Generator, Iterable
+import struct
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +32,29 @@ from tijolo.observability.prometheus._client import (
 if TYPE_CHECKING:
     from tijolo.observability.prometheus.hub import Metrics
 
+logger = logging.getLogger(__name__)
+
 _OF_A_WORKER = re.compile(r"[a-z_]+_(\d+)\.db")
-_SUMMED = ("counter", "histogram", "summary")
+_DAMAGED = (struct.error, RuntimeError, TypeError, ValueError)
+"""What the client raises for a file that its worker did not live to write."""
+
+_Value = tuple[float, float]  # and when it was set, where that matters
+
+
+def _sum(one: _Value, other: _Value) -> _Value:
+    return one[0] + other[0], 0.0
+
+
+_KEPT: dict[str, Callable[[_Value, _Value], _Value]] = {
+    "counter": _sum,
+    "histogram": _sum,
+    "summary": _sum,
+    "gauge_sum": _sum,
+    "gauge_max": max,
+    "gauge_min": min,
+    "gauge_mostrecent": lambda one, other: max(one, other, key=lambda value: value[1]),
+}
+"""What stays of workers that ended, and how the values of two become one."""
 
 
 class MultiprocessSettings(BaseSettings):
@@ -48,43 +71,62 @@ class AllWorkers:
         self._files = MultiProcessCollector(None, path=str(directory))
 
     def collect(self) -> Iterable[Metric]:
-        """The sum of all workers."""
+        """The sum of all workers, without files that cannot be read: of one that was killed."""
         with _locked(self.directory, fcntl.LOCK_SH):
-            return list(self._files.collect())
+            try:
+                return list(self._files.collect())
+            except _DAMAGED:
+                good = [str(path) for path in self.directory.glob("*.db") if _is_readable(path)]
+                return list(MultiProcessCollector.merge(good))
 
 
 def forget_dead_workers(directory: Path) -> None:
-    """Remove the live gauges of processes that ended, and add up their counters in one file.
+    """Remove the live gauges of processes that ended, and add up what they counted in one file.
 
-    What they counted stays counted: a counter that went down would look like a restart. Workers
-    must see each other's process ids: no namespaces between them.
+    What they counted stays counted: a counter that went down would look like a restart. So do
+    gauges that are not of the living alone. Workers must see each other's process ids: no
+    namespaces between them.
     """
     with _locked(directory, fcntl.LOCK_EX):
         pids = {int(found[1]) for path in directory.iterdir() if (found := _worker_file(path))}
         dead = [pid for pid in sorted(pids) if not _is_alive(pid)]
         for pid in dead:
             mark_process_dead(pid, str(directory))
-        for kind in _SUMMED:
+        for kind in _KEPT:
             paths = [directory / f"{kind}_{pid}.db" for pid in dead]
-            _merge(directory / f"{kind}_dead.db", [path for path in paths if path.exists()])
+            _merge(kind, directory, [path for path in paths if path.exists()])
 
 
-def _merge(target: Path, sources: list[Path]) -> None:
+def _merge(kind: str, directory: Path, sources: list[Path]) -> None:
     if not sources:
         return
-    totals: defaultdict[str, float] = defaultdict(float)
-    for path in [target, *sources] if target.exists() else sources:
-        for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path)):
-            totals[key] += value
+    target = directory / f"{kind}_dead.db"
+    totals: dict[str, _Value] = {}
+    for path in filter(_is_readable, [target, *sources] if target.exists() else sources):
+        for key, value, moment, _ in MmapedDict.read_all_values_from_file(str(path)):
+            found = value, moment
+            totals[key] = _KEPT[kind](totals[key], found) if key in totals else found
     unfinished = target.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     written = MmapedDict(str(unfinished))
-    for key, value in totals.items():
-        written.write_value(key, value, 0.0)
+    for key, (value, moment) in totals.items():
+        written.write_value(key, value, moment)
     written.close()
     unfinished.replace(target)
     for path in sources:
         path.unlink()
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether the client can read the file; one that it cannot is named in the log."""
+    try:
+        for key, *_ in MmapedDict.read_all_values_from_file(str(path)):
+            _, _, labels, _ = json.loads(key)
+            sorted(labels.items())
+    except (AttributeError, OSError, *_DAMAGED):
+        logger.warning("The metrics file %s cannot be read, and is left out", path.name)
+        return False
+    return True
 
 
 @contextmanager

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from tijolo.core import NotFoundException, OpsAccess
+from tijolo.core import NotFoundException, OpsAccess, ServiceUnavailableException
+from tijolo.observability.one_thread import BusyError, OneThread
 from tijolo.observability.prometheus._client import CollectorRegistry
 from tijolo.observability.prometheus.exposition import Exposition, accepts_gzip
 from tijolo.observability.prometheus.hub import Metrics
 
+_WAITING = 8
+"""Scrapes that may wait for their turn."""
 _GZIP_FROM = 1_024  # bytes; less does not get smaller
 _GZIP_LEVEL = 4  # metrics repeat themselves: more effort saves a few per cent
 _PREFIX = Path(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=200)
@@ -32,7 +33,8 @@ def make_metrics_router(
 
     The format follows `Accept`: OpenMetrics 1.0, with exemplars, or the text format 0.0.4. It is
     written in a thread of the router's own, one scrape at a time, so that requests neither wait
-    for it nor keep it waiting. A prefix that no metric has is a 404.
+    for it nor keep it waiting. A prefix that no metric has is a 404; where eight scrapes wait
+    already, for a collector that hangs, a further one is a 503 ``METRICS_BUSY``.
 
     Args:
         access: who may scrape.
@@ -65,7 +67,7 @@ def make_prometheus_router(
 def _router(metrics: Metrics, path: str, guards: Sequence[Any], *, compress: bool) -> APIRouter:
     router = APIRouter(dependencies=guards, include_in_schema=False)
     # of its own: the loop's pool may be full of the very work that the metrics are to explain
-    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tijolo-metrics")
+    thread = OneThread("tijolo-metrics", waiting=_WAITING)
 
     async def scrape(request: Request) -> Response:
         return await answer(request, "")
@@ -77,10 +79,15 @@ def _router(metrics: Metrics, path: str, guards: Sequence[Any], *, compress: boo
         metrics.sample()
         headers = request.headers
         zipped = compress and accepts_gzip(headers.get("accept-encoding", ""))
-        loop = asyncio.get_running_loop()
-        shown, content, encoding = await loop.run_in_executor(
-            thread, _write, metrics, headers.get("accept", ""), prefix, zipped
-        )
+        accept = headers.get("accept", "")
+        try:
+            shown, content, encoding = await thread.run(
+                lambda: _write(metrics, accept, prefix, zipped)
+            )
+        except BusyError as exc:
+            raise ServiceUnavailableException(
+                "Too many scrapes are waiting", code="METRICS_BUSY", retry_after_seconds=1
+            ) from exc
         if prefix and not shown.families:
             raise NotFoundException(f"No metric begins with {prefix!r}", code="UNKNOWN_METRICS")
         return Response(content, media_type=shown.content_type, headers={**_HEADERS, **encoding})

@@ -61,8 +61,10 @@ class RuntimeMonitor:
 
     async def connect(self) -> None:
         """Start to watch; a second call does nothing."""
-        if self._task is None or self._task.done():
-            await asyncio.to_thread(self.metrics.forget_dead_workers)
+        if self._runs():
+            return
+        await asyncio.to_thread(self.metrics.forget_dead_workers)
+        if not self._runs():  # somebody else may have started it meanwhile
             self._task = asyncio.create_task(self._watch(), name="tijolo-metrics-monitor")
 
     async def disconnect(self) -> None:
@@ -75,6 +77,9 @@ class RuntimeMonitor:
 
     async def health_check(self) -> bool:
         """Whether it runs."""
+        return self._runs()
+
+    def _runs(self) -> bool:
         return self._task is not None and not self._task.done()
 
     async def _watch(self) -> None:
