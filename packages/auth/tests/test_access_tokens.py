@@ -134,7 +134,7 @@ def test_each_required_claim_is_there_and_of_its_type(verifier, claims, name, ho
     if how == "missing":
         del claims[name]
     elif how == "number text" and name in ("sub", "client_id", "jti"):
-        pytest.skip("text is right here")
+        claims[name] = 12  # text is right here, a number is not
     else:
         claims[name] = values[how]
     with pytest.raises(InvalidTokenException):

@@ -111,3 +111,11 @@ def test_settings_make_it():
     utils = JWTUtils.from_settings(settings)
     claims = utils.decode(utils.encode({"sub": "7"}))
     assert (claims["iss"], claims["exp"] - claims["iat"]) == ("shop", 60)
+
+
+def test_claims_that_are_no_json_are_a_type_error(utils):
+    for payload in ({"x": object()}, {"x": {1, 2}}):
+        with pytest.raises(TypeError):
+            utils.encode(payload)
+    with pytest.raises(TypeError, match="iss"):
+        JWTUtils(SECRET).encode({"iss": 7})

@@ -91,7 +91,7 @@ class JWTUtils:
             ttl: Instead of the default lifetime; not positive makes a token that has expired.
 
         Raises:
-            TypeError: for claims that are not JSON.
+            TypeError: for claims that are not JSON, or an ``iss`` that is no text.
         """
         now = int(self._clock())
         lifetime = self.default_ttl if ttl is None else ttl
