@@ -101,6 +101,8 @@ class JWTUtils:
             claims["iss"] = self.issuer
         if self.audience is not None:
             claims["aud"] = self.audience
+        if not isinstance(claims.get("iss", ""), str):  # PyJWT says so in later versions only
+            raise TypeError(f"iss must be text, got {type(claims['iss']).__name__}")
         return self.keys.signing_key().sign(claims, token_type=self.token_type)
 
     def decode(self, token: str) -> dict[str, Any]:
