@@ -1,0 +1,55 @@
+"""From the text of a token to the one who may act: verified, and not revoked."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tijolo.auth._compact import UnknownKeyException
+from tijolo.auth.principal import Principal
+from tijolo.auth.revocation import RevocationChecker
+from tijolo.auth.token_verifier import TokenVerifier
+from tijolo.core import InvalidTokenException
+
+
+class Authenticator(Protocol):
+    """What the dependencies of this package ask."""
+
+    async def authenticate(self, token: str) -> Principal:
+        """Who ``token`` speaks for.
+
+        Raises:
+            UnauthorizedException: for a token that is not good, or not any more.
+            ServiceUnavailableException: when that cannot be told now.
+        """
+        ...
+
+
+class TokenAuthenticator:
+    """Verifies a token, then asks whether it was revoked.
+
+    Args:
+        verifier: Signature and claims.
+        revocation: Asked at every call; None believes tokens until they expire (stateless).
+    """
+
+    def __init__(
+        self, verifier: TokenVerifier, *, revocation: RevocationChecker | None = None
+    ) -> None:
+        self.verifier = verifier
+        self.revocation = revocation
+
+    async def authenticate(self, token: str) -> Principal:
+        """Who ``token`` speaks for.
+
+        Raises:
+            ExpiredTokenException: The token was good once.
+            InvalidTokenException: It never was, is not for us, or was revoked.
+            ServiceUnavailableException: The keys or the revocations cannot be asked for.
+        """
+        try:
+            principal = self.verifier.verify(token)
+        except UnknownKeyException:
+            principal = await self.verifier.verify_with_refresh(token)
+        if self.revocation is not None and await self.revocation.is_revoked(principal, token):
+            raise InvalidTokenException("The token was revoked", code="TOKEN_REVOKED")
+        return principal

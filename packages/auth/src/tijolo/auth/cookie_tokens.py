@@ -1,0 +1,86 @@
+"""Access tokens in a cookie, for pages of a browser that keep no token themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from tijolo.auth.token_issuer import AccessToken
+from tijolo.core import ForbiddenException
+from tijolo.web import SameSite, clear_cookie, set_cookie
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class CrossSiteRequestException(ForbiddenException):
+    """Another site's page sent the user's cookie along."""
+
+    code = "CROSS_SITE_REQUEST"
+    message = "This request must come from a page of the service itself"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CookieTransport:
+    """Where the cookie is, and how it is set: HttpOnly, Secure, SameSite, for this host alone.
+
+    A browser sends it by itself, for other sites' pages too. What changes something, and every
+    WebSocket, must therefore come from a page of the same origin, as ``Sec-Fetch-Site`` or
+    ``Origin`` say. What sends neither is no browser that could be tricked.
+    """
+
+    name: str = "__Host-access_token"
+    path: str = "/"
+    domain: str | None = None
+    secure: bool = True
+    samesite: SameSite = "lax"
+    trusted_origins: frozenset[str] = frozenset()
+    """Other origins whose pages may call, such as ``https://app.example.com``."""
+
+    def set(self, response: Response, token: AccessToken) -> None:
+        """Hand ``token`` to the browser for as long as it lives."""
+        set_cookie(
+            response,
+            self.name,
+            token.token,
+            max_age=token.expires_in_seconds,
+            path=self.path,
+            domain=self.domain,
+            secure=self.secure,
+            samesite=self.samesite,
+        )
+
+    def clear(self, response: Response) -> None:
+        """Take it back."""
+        clear_cookie(
+            response,
+            self.name,
+            path=self.path,
+            domain=self.domain,
+            secure=self.secure,
+            samesite=self.samesite,
+        )
+
+    def read(self, connection: HTTPConnection) -> str | None:
+        """The token of a request; None without one.
+
+        Raises:
+            CrossSiteRequestException: Another origin's page sent it.
+        """
+        token = connection.cookies.get(self.name)
+        if not token:
+            return None
+        if connection.scope.get("method") not in _SAFE_METHODS and not self._is_ours(connection):
+            raise CrossSiteRequestException
+        return token
+
+    def _is_ours(self, connection: HTTPConnection) -> bool:
+        origin = connection.headers.get("origin")
+        if origin is not None and origin in self.trusted_origins:
+            return True
+        site = connection.headers.get("sec-fetch-site")
+        if site is not None:
+            return site in ("same-origin", "none")
+        return origin is None or urlsplit(origin).netloc == connection.headers.get("host")

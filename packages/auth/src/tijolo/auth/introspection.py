@@ -1,0 +1,141 @@
+"""What an issuer answers about its tokens: introspection (RFC 7662) and revocation (RFC 7009)."""
+
+# No `from __future__ import annotations`: the routes' annotations are local names.
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Depends, Request, Response
+from starlette.responses import JSONResponse
+
+from tijolo.auth.authenticator import Authenticator
+from tijolo.auth.principal import Principal
+from tijolo.auth.revocation import RevocationStore
+from tijolo.auth.token_verifier import TokenVerifier
+from tijolo.core import BadRequestException, FileTooLargeException, UnauthorizedException
+
+_MAX_FORM_BYTES = 16_384
+_NO_STORE = {"Cache-Control": "no-store"}
+_SHOWN = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "sid")
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["token"],
+                    "properties": {
+                        "token": {"type": "string"},
+                        "token_type_hint": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class InvalidFormException(BadRequestException):
+    """The request is no form with one ``token`` (RFC 6749, section 5.2)."""
+
+    code = "INVALID_REQUEST"
+    message = "Send a form with one token"
+
+
+def make_introspection_router(
+    tokens: Authenticator,
+    *,
+    access: Callable[..., Any],
+    path: str = "/introspect",
+    tags: list[str] | None = None,
+) -> APIRouter:
+    """A router where services ask whether a token is good now.
+
+    A token that is not, for whatever reason, is answered ``{"active": false}`` and nothing more.
+
+    Args:
+        tokens: What verifies, and knows what was revoked.
+        access: The dependency that the asking service must pass (RFC 7662, section 2.1), such
+            as ``make_token_dependency`` with ``PRIVATE_API_SECRET`` and ``X-Internal-Token``.
+        path: Where.
+        tags: For OpenAPI.
+    """
+    router = APIRouter(tags=list(tags or ["auth"]), dependencies=[Depends(access)])
+
+    @router.post(path, name="introspect", summary="Whether a token is good", openapi_extra=_FORM)
+    async def introspect(request: Request) -> JSONResponse:
+        token = await _token_of(request)
+        try:
+            principal = await tokens.authenticate(token)
+        except UnauthorizedException:
+            return JSONResponse({"active": False}, headers=_NO_STORE)
+        return JSONResponse(_description(principal), headers=_NO_STORE)
+
+    return router
+
+
+def make_revocation_router(
+    verifier: TokenVerifier,
+    store: RevocationStore,
+    *,
+    access: Callable[..., Any],
+    revoke_other: Callable[[str], Awaitable[None]] | None = None,
+    path: str = "/revoke",
+    tags: list[str] | None = None,
+) -> APIRouter:
+    """A router where a token is ended; one that is unknown is a 200 as well (RFC 7009).
+
+    Args:
+        verifier: Says whose token it is: nobody revokes what they cannot show.
+        store: Keeps the revocation until the token would have expired.
+        access: The dependency that the asking client must pass (RFC 7009, section 2.1).
+        revoke_other: Gets what is no access token, such as a refresh token.
+        path: Where.
+        tags: For OpenAPI.
+    """
+    router = APIRouter(tags=list(tags or ["auth"]), dependencies=[Depends(access)])
+
+    @router.post(path, name="revoke", summary="End a token", openapi_extra=_FORM)
+    async def revoke(request: Request) -> Response:
+        token = await _token_of(request)
+        try:
+            principal = await verifier.verify_with_refresh(token)
+        except UnauthorizedException:
+            if revoke_other is not None:
+                await revoke_other(token)
+        else:
+            until = principal.expires_at + verifier.leeway_seconds
+            await store.revoke_token(principal.token_id, expires_at=until)
+        return Response(headers=_NO_STORE)
+
+    return router
+
+
+def _description(principal: Principal) -> dict[str, Any]:
+    claims = principal.claims
+    shown = {name: claims[name] for name in _SHOWN if name in claims}
+    return {"active": True, "token_type": "Bearer", **shown}
+
+
+async def _token_of(request: Request) -> str:
+    """The ``token`` of the form, read within bounds.
+
+    Raises:
+        InvalidFormException: There is none, or several.
+        FileTooLargeException: The form is larger than any token.
+    """
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _MAX_FORM_BYTES:
+            raise FileTooLargeException("The form is too large")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=20)
+    except ValueError:
+        raise InvalidFormException from None
+    found = fields.get("token", [])
+    if kind != "application/x-www-form-urlencoded" or len(found) != 1:
+        raise InvalidFormException
+    return found[0]

@@ -1,0 +1,174 @@
+"""Access tokens as RFC 9068 has them, made by their issuer."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from tijolo.auth._claims import ACCESS_TOKEN_TYPE, REQUIRED_CLAIMS, audience_of
+from tijolo.auth.key_ring import KeyRing
+
+if TYPE_CHECKING:
+    from tijolo.auth.settings import JWTSettings
+
+_OWN_CLAIMS = REQUIRED_CLAIMS | {
+    "nbf", "sid", "auth_time", "acr", "amr", "roles", "permissions", "scope", "epoch",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessToken:
+    """A token just made, to be sent to its owner and kept nowhere."""
+
+    token: str = field(repr=False)
+    token_id: str
+    expires_at: datetime
+    expires_in_seconds: int
+
+
+class TokenIssuer:
+    """Makes access tokens.
+
+    Args:
+        keys: The ring whose signing key signs.
+        issuer: ``iss``; consumers compare it exactly. An https URL where others discover it.
+        audience: ``aud``: whom the tokens are for.
+        ttl_seconds: How long they live.
+        client_id: ``client_id`` of tokens that no other client asked for.
+        clock: Seconds since the epoch.
+
+    Raises:
+        ValueError: for an empty issuer, audience or client, or a lifetime below one second.
+    """
+
+    def __init__(
+        self,
+        keys: KeyRing,
+        *,
+        issuer: str,
+        audience: str | Iterable[str],
+        ttl_seconds: int = 900,
+        client_id: str = "first-party",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.audience = audience_of(audience)
+        if not issuer or not client_id or ttl_seconds < 1:
+            raise ValueError("a token issuer needs an issuer, a client_id and a ttl_seconds of 1")
+        self.keys = keys
+        self.issuer = issuer
+        self.ttl_seconds = ttl_seconds
+        self.client_id = client_id
+        self._clock = clock
+
+    @classmethod
+    def from_settings(cls, settings: JWTSettings, *, keys: KeyRing | None = None) -> Self:
+        """As ``settings`` say; ``keys`` instead of theirs."""
+        return cls(
+            keys or settings.key_ring(),
+            issuer=settings.JWT_ISSUER,
+            audience=settings.audience,
+            ttl_seconds=settings.JWT_ACCESS_TTL_SECONDS,
+            client_id=settings.JWT_CLIENT_ID,
+        )
+
+    def issue(
+        self,
+        subject: str,
+        *,
+        session_id: str | None = None,
+        client_id: str | None = None,
+        roles: Iterable[str] = (),
+        permissions: Iterable[str] = (),
+        scopes: Iterable[str] = (),
+        epoch: int = 0,
+        auth_time: datetime | float | None = None,
+        amr: Iterable[str] = (),
+        acr: str | None = None,
+        ttl_seconds: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> AccessToken:
+        """A new token for ``subject``.
+
+        Args:
+            subject: The user's id, as text.
+            session_id: The login it belongs to: what "log out here" revokes.
+            client_id: Who asked for it; default the issuer's own.
+            roles: Names that :func:`make_role_dependency` asks for.
+            permissions: Names that :func:`make_permission_dependency` asks for.
+            scopes: What the client may do in the user's name.
+            epoch: The user's ``auth_epoch``; raising it ends all older tokens.
+            auth_time: When the user proved who they are; default now. On a refresh, hand on the
+                time of the login.
+            amr: How (RFC 8176).
+            acr: How well (RFC 9470).
+            ttl_seconds: Instead of the issuer's.
+            extra: Further claims; everybody who holds the token can read them.
+
+        Raises:
+            ValueError: for an empty subject, a scope with a space, a lifetime below one second,
+                or an ``extra`` claim that the issuer sets itself.
+            TypeError: for a name that is no text, or claims that are not JSON.
+        """
+        lifetime = self.ttl_seconds if ttl_seconds is None else ttl_seconds
+        taken = sorted(_OWN_CLAIMS & set(extra or ()))
+        if taken:
+            raise ValueError(f"extra must not hold {taken[0]!r}: the issuer sets it")
+        if not isinstance(cast("object", subject), str):
+            raise TypeError(f"subject must be text, got {type(subject).__name__}")
+        if not subject or lifetime < 1:
+            raise ValueError("a token needs a subject and a lifetime of a second or more")
+        now = int(self._clock())
+        since = auth_time.timestamp() if isinstance(auth_time, datetime) else auth_time
+        claims: dict[str, Any] = {
+            **(extra or {}),
+            "iss": self.issuer,
+            "aud": _one_or_many(self.audience),
+            "sub": subject,
+            "client_id": client_id or self.client_id,
+            "iat": now,
+            "nbf": now,
+            "exp": now + lifetime,
+            "jti": secrets.token_urlsafe(16),
+            "auth_time": now if since is None else int(since),
+            "epoch": epoch,
+        }
+        optional: dict[str, Any] = {
+            "sid": session_id,
+            "acr": acr,
+            "amr": _names("amr", amr),
+            "roles": _names("roles", roles),
+            "permissions": _names("permissions", permissions),
+            "scope": _scope(scopes),
+        }
+        claims.update({name: value for name, value in optional.items() if value})
+        token = self.keys.signing_key().sign(claims, token_type=ACCESS_TOKEN_TYPE)
+        return AccessToken(
+            token=token,
+            token_id=claims["jti"],
+            expires_at=datetime.fromtimestamp(now + lifetime, UTC),
+            expires_in_seconds=lifetime,
+        )
+
+
+def _one_or_many(audience: tuple[str, ...]) -> str | list[str]:
+    return list(audience) if len(audience) > 1 else "".join(audience)
+
+
+def _names(claim: str, names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise TypeError(f"{claim} must be a list of names, got the text {names!r}")
+    listed = sorted(str(name) for name in names)
+    if not all(listed):
+        raise ValueError(f"{claim} must not hold an empty name")
+    return listed
+
+
+def _scope(scopes: Iterable[str]) -> str:
+    names = _names("scopes", scopes)
+    if any(len(name.split()) != 1 for name in names):
+        raise ValueError("a scope has no spaces (RFC 6749, section 3.3)")
+    return " ".join(names)

@@ -1,0 +1,286 @@
+"""Revocation: one suite for every store, and the guard in front of them (2a row 24)."""
+
+import asyncio
+import uuid
+
+import pytest
+
+from tijolo.auth import (
+    FailureMode,
+    GuardedChecker,
+    MemoryRevocationStore,
+    Principal,
+    RevocationStoreFullException,
+    RevocationUnavailableException,
+)
+
+
+def principal(**changes):
+    return Principal(**{"subject": "7", "token_id": "t1", "session_id": "s1", **changes})
+
+
+class StoreContract:
+    """What every store does; ``store`` is a fixture of the subclass, ``clock`` its clock."""
+
+    async def test_nothing_is_revoked_at_first(self, store):
+        assert not await store.is_revoked(principal(), "")
+
+    async def test_a_token_is_revoked_and_no_other(self, store, clock):
+        await store.revoke_token("t1", expires_at=clock() + 60)
+        assert await store.is_revoked(principal(), "")
+        assert not await store.is_revoked(principal(token_id="t2"), "")
+
+    async def test_a_session_ends_with_all_its_tokens(self, store, clock):
+        await store.revoke_session("s1", expires_at=clock() + 60)
+        assert await store.is_revoked(principal(token_id="t2"), "")
+        assert not await store.is_revoked(principal(session_id="s2"), "")
+        assert not await store.is_revoked(principal(session_id=None), "")
+
+    async def test_an_epoch_ends_all_older_tokens(self, store, clock):
+        await store.revoke_before_epoch("7", 3, expires_at=clock() + 60)
+        epochs = [await store.is_revoked(principal(epoch=n), "") for n in (0, 2, 3, 4)]
+        assert epochs == [True, True, False, False]
+        assert not await store.is_revoked(principal(subject="8"), "")
+
+    async def test_an_epoch_is_never_lowered(self, store, clock):
+        await store.revoke_before_epoch("7", 5, expires_at=clock() + 60)
+        await store.revoke_before_epoch("7", 3, expires_at=clock() + 60)
+        assert await store.is_revoked(principal(epoch=4), "")
+
+    async def test_kinds_do_not_mix(self, store, clock):
+        await store.revoke_token("s1", expires_at=clock() + 60)
+        await store.revoke_session("7", expires_at=clock() + 60)
+        await store.revoke_before_epoch("t1", 9, expires_at=clock() + 60)
+        assert not await store.is_revoked(principal(), "")
+
+    async def test_a_revocation_that_is_over_is_not_stored(self, store, clock):
+        await store.revoke_token("t1", expires_at=clock() - 1)
+        assert not await store.is_revoked(principal(), "")
+
+    async def test_racing_epochs_leave_the_highest(self, store, clock):
+        await asyncio.gather(
+            *(store.revoke_before_epoch("7", n, expires_at=clock() + 60) for n in range(1, 31))
+        )
+        assert await store.is_revoked(principal(epoch=29), "")
+        assert not await store.is_revoked(principal(epoch=30), "")
+
+    async def test_ids_of_any_text(self, store, clock):
+        names = ["", "é ", "a:b", "x" * 10_000, "\n", "*", "\ud800"]
+        for name in names:
+            await store.revoke_session(name, expires_at=clock() + 60)
+        for name in names:
+            assert await store.is_revoked(principal(session_id=name), "")
+        assert not await store.is_revoked(principal(session_id="a"), "")
+
+
+class TestMemory(StoreContract):
+    @pytest.fixture
+    def store(self, clock):
+        return MemoryRevocationStore(clock=clock)
+
+    async def test_it_ends_when_the_token_would_have(self, store, clock):
+        await store.revoke_token("t1", expires_at=clock() + 60)
+        await store.revoke_token("t1", expires_at=clock() + 10)  # comes late; shortens nothing
+        clock.pass_seconds(59)
+        assert await store.is_revoked(principal(), "")
+        clock.pass_seconds(1)
+        assert not await store.is_revoked(principal(), "")
+
+    async def test_full_means_refused_and_nothing_is_forgotten(self, clock):
+        store = MemoryRevocationStore(max_entries=3, clock=clock)
+        for n in range(3):
+            await store.revoke_token(f"t{n}", expires_at=clock() + 10 * (n + 1))
+        with pytest.raises(RevocationStoreFullException):
+            await store.revoke_token("t9", expires_at=clock() + 60)
+        for n in range(3):
+            assert await store.is_revoked(principal(token_id=f"t{n}"), "")
+        await store.revoke_token("t2", expires_at=clock() + 90)  # what is there may change
+        clock.pass_seconds(10)
+        await store.revoke_token("t9", expires_at=clock() + 5)
+        with pytest.raises(RevocationStoreFullException):
+            await store.revoke_token("t8", expires_at=clock() + 60)
+        clock.pass_seconds(5)
+        await store.revoke_token("t8", expires_at=clock() + 60)
+        with pytest.raises(ValueError, match="1 or more"):
+            MemoryRevocationStore(max_entries=0)
+
+
+@pytest.mark.redis
+class TestRedis(StoreContract):
+    @pytest.fixture
+    def clock(self):
+        import time
+
+        return time.time  # Redis has the only other clock there is
+
+    @pytest.fixture
+    async def client(self, redis_url):
+        redis = pytest.importorskip("redis.asyncio")
+        client = redis.Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2)
+        yield client
+        await client.aclose()
+
+    @pytest.fixture
+    async def store(self, client, redis_url):
+        from tijolo.auth.redis import RedisRevocationStore
+
+        prefix = f"tijolo:test:{uuid.uuid4().hex}:"
+        yield RedisRevocationStore(client, prefix=prefix)
+        keys = [key async for key in client.scan_iter(f"{prefix}*")]
+        if keys:
+            await client.delete(*keys)
+
+    async def test_a_key_ends_with_the_token(self, store, client, clock):
+        await store.revoke_token("t1", expires_at=clock() + 60)
+        await store.revoke_token("t1", expires_at=clock() + 10)
+        (key,) = [key async for key in client.scan_iter(f"{store._prefix}*")]
+        assert 55_000 < await client.pttl(key) <= 61_000
+        assert b"t1" not in key
+
+    async def test_it_does_end(self, store, clock):
+        await store.revoke_token("t1", expires_at=clock() + 0.05)
+        assert await store.is_revoked(principal(), "")
+        await asyncio.sleep(0.1)
+        assert not await store.is_revoked(principal(), "")
+
+    async def test_a_client_that_decodes_will_do(self, redis_url, clock):
+        redis = pytest.importorskip("redis.asyncio")
+        from tijolo.auth.redis import RedisRevocationStore
+
+        client = redis.Redis.from_url(redis_url, decode_responses=True)
+        store = RedisRevocationStore(client, prefix=f"tijolo:test:{uuid.uuid4().hex}:")
+        await store.revoke_before_epoch("7", 2, expires_at=clock() + 1)
+        assert await store.is_revoked(principal(epoch=1), "")
+        await client.aclose()
+        with pytest.raises(ValueError, match="prefix"):
+            RedisRevocationStore(client, prefix="")
+
+    async def test_a_server_that_goes_away_is_no_yes(self, tmp_path, clock, unused_tcp_port):
+        redis = pytest.importorskip("redis.asyncio")
+        from tijolo.auth.redis import RedisRevocationStore
+
+        command = ["redis-server", "--port", str(unused_tcp_port), "--save", "", "--dir", tmp_path]
+        try:
+            server = await asyncio.create_subprocess_exec(
+                *command, stdout=asyncio.subprocess.DEVNULL
+            )
+        except FileNotFoundError:
+            pytest.skip("redis-server is not installed here")
+        client = redis.Redis(port=unused_tcp_port, socket_timeout=1, socket_connect_timeout=1)
+        try:
+            for _ in range(100):
+                try:
+                    await client.ping()
+                    break
+                except redis.ConnectionError:
+                    await asyncio.sleep(0.05)
+            store = RedisRevocationStore(client)
+            closed = GuardedChecker(store, timeout_seconds=0.3)
+            opened = GuardedChecker(store, timeout_seconds=0.3, failure_mode=FailureMode.OPEN)
+            await store.revoke_token("t1", expires_at=clock() + 60)
+            assert await closed.is_revoked(principal(), "")
+        finally:
+            server.kill()
+            await server.wait()
+        with pytest.raises(RevocationUnavailableException):
+            await closed.is_revoked(principal(), "")
+        assert not await opened.is_revoked(principal(), "")
+        await client.aclose()
+
+
+@pytest.fixture
+def unused_tcp_port():
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Scripted:
+    """A checker that answers, raises or hangs as it is told."""
+
+    def __init__(self):
+        self.answer = False
+        self.asked = 0
+
+    async def is_revoked(self, principal, token):
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is None:
+            await asyncio.Event().wait()
+        return self.answer
+
+
+async def test_who_cannot_be_asked_is_a_503_or_a_yes(caplog):
+    checker = Scripted()
+    closed = GuardedChecker(checker)
+    opened = GuardedChecker(checker, failure_mode=FailureMode.OPEN)
+    checker.answer = OSError("redis://:geheim@host is down")
+    for _ in range(3):
+        with pytest.raises(RevocationUnavailableException) as error:
+            await closed.is_revoked(principal(), "")
+        assert error.value.status_code == 503
+        assert error.value.headers["Retry-After"] == "1"
+        assert not await opened.is_revoked(principal(), "")
+    checker.answer = False
+    await closed.is_revoked(principal(), "")
+    told = [record.levelname for record in caplog.records]
+    assert told == ["ERROR", "ERROR", "WARNING"]  # once for each guard, and its end
+    assert closed.failures == 3
+    assert "geheim" not in caplog.text
+
+
+async def test_who_does_not_answer_in_time_has_failed():
+    checker = Scripted()
+    checker.answer = None
+    guard = GuardedChecker(checker, timeout_seconds=0.02)
+    with pytest.raises(RevocationUnavailableException):
+        await guard.is_revoked(principal(), "")
+
+
+async def test_a_caller_that_gives_up_is_no_failure():
+    checker = Scripted()
+    checker.answer = None
+    guard = GuardedChecker(checker)
+    task = asyncio.ensure_future(guard.is_revoked(principal(), ""))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert guard.failures == 0
+
+
+async def test_an_answer_is_believed_for_a_while_and_no_longer(clock):
+    checker = Scripted()
+    guard = GuardedChecker(checker, cache_seconds=10, cache_size=2, clock=clock)
+    assert not await guard.is_revoked(principal(), "")
+    checker.answer = True
+    clock.pass_seconds(9)
+    assert not await guard.is_revoked(principal(), "")
+    clock.pass_seconds(1)
+    assert await guard.is_revoked(principal(), "")
+    assert checker.asked == 2
+    for n in range(5):
+        await guard.is_revoked(principal(token_id=f"x{n}"), "")
+    assert len(guard._cache) == 2
+    checker.answer = False
+    every_time = GuardedChecker(checker, clock=clock)
+    for _ in range(3):
+        await every_time.is_revoked(principal(), "")
+    assert checker.asked == 10
+
+
+async def test_a_token_without_an_id_is_asked_about_every_time(clock):
+    checker = Scripted()
+    guard = GuardedChecker(checker, cache_seconds=10, clock=clock)
+    for _ in range(3):
+        await guard.is_revoked(principal(token_id=""), "")
+    assert checker.asked == 3
+
+
+def test_a_guard_refuses_limits_that_are_none():
+    for options in ({"timeout_seconds": 0}, {"cache_seconds": -1}, {"cache_size": 0}):
+        with pytest.raises(ValueError, match="positive"):
+            GuardedChecker(Scripted(), **options)
