@@ -283,9 +283,8 @@ async def test_a_collector_that_fails_hides_no_other_and_is_logged_once(scrape, 
         answer = await scrape()
         assert answer.status_code == 200
         assert "shop_stock 3.0" in answer.text
-    assert [record.message.split(":")[0] for record in caplog.records] == [
-        "A metrics collector fails"
-    ] * 2
+    ours = [record for record in caplog.records if record.name.startswith("tijolo")]
+    assert [record.message.split(":")[0] for record in ours] == ["A metrics collector fails"] * 2
     with pytest.raises(ValueError, match="uplicated"):
         metrics.add_collector(broken)
 
