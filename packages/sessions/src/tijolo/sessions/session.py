@@ -67,6 +67,8 @@ class Session(BaseSchema):
     remember: bool = False
     rotated_from: str | None = Field(default=None, max_length=64)
     """The ``session_id`` before this one."""
+    renewed_at: Moment | None = None
+    """When the id was last replaced; ``created_at`` stays the sign-in's."""
     ip: Annotated[str | None, _cut(MAX_IP_CHARACTERS)] = None
     user_agent: Annotated[str | None, _cut(MAX_USER_AGENT_CHARACTERS)] = None
     data: dict[str, Any] = Field(default_factory=dict[str, Any])
