@@ -13,28 +13,34 @@ _VARY_COOKIE = (b"vary", b"Cookie")
 
 
 def made_private(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
-    """The headers of a response that depends on the session: no shared cache may keep it.
+    """The headers, which may be changed, of a response that depends on the session: no shared cache may keep it.
 
     ``Cache-Control`` of the application stays where it says ``no-store``, or ``private`` and no
     cookie is set. ``Vary: Cookie`` keeps apart what a browser's own cache has.
     """
-    kept, has_policy, has_vary = list[Header](), False, False
-    for name, value in headers:
-        lower = name.lower()
-        if lower == b"cache-control":
-            directives = value.lower()
-            if b"no-store" not in directives and (sets_cookie or b"private" not in directives):
-                continue
-            has_policy = True
-        elif lower == b"vary":
-            members = [member.strip().lower() for member in value.split(b",")]
-            has_vary = has_vary or b"cookie" in members or b"*" in members
-        kept.append((name, value))
-    if not has_policy:
-        kept.append(_NO_STORE)
-    if not has_vary:
-        kept.append(_VARY_COOKIE)
-    return kept
+    names = [name for name, _ in headers]
+    if b"cache-control" in names:
+        headers = [pair for pair in headers if not _may_be_kept(pair, sets_cookie=sets_cookie)]
+        names = [name for name, _ in headers]
+    if b"cache-control" not in names:
+        headers.append(_NO_STORE)
+    if b"vary" not in names or not any(map(_varies_by_cookie, headers)):
+        headers.append(_VARY_COOKIE)
+    return headers
+
+
+def _may_be_kept(header: Header, *, sets_cookie: bool) -> bool:
+    """Whether this is a ``Cache-Control`` by which somebody else could be shown the response."""
+    name, value = header
+    if name != b"cache-control" or b"no-store" in value.lower():
+        return False
+    return sets_cookie or b"private" not in value.lower()
+
+
+def _varies_by_cookie(header: Header) -> bool:
+    name, value = header
+    members = {member.strip().lower() for member in value.split(b",")}
+    return name == b"vary" and not members.isdisjoint((b"cookie", b"*"))
 
 
 async def refuse_instead(error: AppException, scope: Scope, send: Send) -> None:

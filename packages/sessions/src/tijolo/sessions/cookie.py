@@ -39,14 +39,16 @@ class SessionCookie:
         None for what cannot be one of ours, and where there are two: a subdomain may have planted
         the other.
         """
-        lines = [value for name, value in headers if name == b"cookie"]
-        if not lines:
+        line = b""
+        for name, value in headers:
+            if name == b"cookie":
+                line = line + b";" + value if line else value
+        if not line:
             return None
-        found = self._pattern.findall(lines[0] if len(lines) == 1 else b";".join(lines))
+        found: list[bytes] = self._pattern.findall(line)
         if len(found) != 1 or not _VALUE.fullmatch(found[0]):
             return None
-        value: bytes = found[0]
-        return value.rstrip().decode("ascii")
+        return found[0].rstrip().decode("ascii")
 
     def set_header(self, value: str, max_age: int) -> Header:
         """``Set-Cookie`` with the value, for ``max_age`` seconds."""

@@ -81,6 +81,8 @@ class SessionReader:
             SessionStoreUnavailableException: Nobody can tell, and ``policy`` knows no other way.
         """
         if self._metrics is None:
+            if self.recent is None and self._users is None:
+                return await self._from_store(session_id_hash)
             return (await self._load(session_id_hash, policy))[0]
         started = time.perf_counter()
         outcome = LoadOutcome.UNAVAILABLE
@@ -114,15 +116,17 @@ class SessionReader:
         return session, outcome
 
     async def _from_store(self, session_id_hash: str) -> Session | None:
-        self._breaker.check()
-        recent = self.recent
+        breaker, recent = self._breaker, self.recent
+        if breaker.failures:
+            breaker.check()
         generation = 0 if recent is None else recent.generation
         try:
             session = await self._store.get(session_id_hash, touch_seconds=self._touch_seconds)
         except SessionStoreUnavailableException as error:
-            self._breaker.failed(error)
+            breaker.failed(error)
             raise
-        self._breaker.answered()
+        if breaker.failures:
+            breaker.answered()
         if recent is not None:
             if session is None:
                 recent.forget(session_id_hash)
@@ -145,12 +149,12 @@ class _Breaker:
 
     def __init__(self, retry_seconds: float, clock: Callable[[], float]) -> None:
         self._retry_seconds, self._clock = retry_seconds, clock
-        self._failures = 0
+        self.failures = 0
         self._next_try = 0.0
 
     def check(self) -> None:
         """Raise at once while it is down; one caller at a time gets through to try."""
-        if self._failures < _FAILURES_THAT_OPEN:
+        if self.failures < _FAILURES_THAT_OPEN:
             return
         now = self._clock()
         if now < self._next_try:
@@ -159,14 +163,14 @@ class _Breaker:
 
     def failed(self, error: Exception) -> None:
         """It did not answer."""
-        self._failures += 1
+        self.failures += 1
         self._next_try = self._clock() + self._retry_seconds
-        if self._failures == _FAILURES_THAT_OPEN:
+        if self.failures == _FAILURES_THAT_OPEN:
             cause = type(error.__cause__ or error).__name__
             _log.error("the session store is down (%s)", cause)
 
     def answered(self) -> None:
         """It answered."""
-        if self._failures >= _FAILURES_THAT_OPEN:
-            _log.warning("the session store is back, after %d failed calls", self._failures)
-        self._failures = 0
+        if self.failures >= _FAILURES_THAT_OPEN:
+            _log.warning("the session store is back, after %d failed calls", self.failures)
+        self.failures = 0

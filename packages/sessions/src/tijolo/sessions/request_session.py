@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Awaitable, Iterable
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from starlette.requests import HTTPConnection
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SCOPE_KEY = "tijolo.session"
+_text_of = lru_cache(maxsize=4096)(str)  # which takes longer than the rest of a cached load
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 # a slower answer might put an id back that another answer has replaced meanwhile
 _RENEW_COOKIE_WITHIN_SECONDS = 5.0
@@ -53,6 +55,7 @@ class RequestSession:
     _refused = False
     _record: Session | None = None
     _cookie: Header | None = None
+    _changes: DataChanges | None = None
     _touched_at = 0.0
 
     def __init__(
@@ -60,7 +63,6 @@ class RequestSession:
     ) -> None:
         self._layer, self._scope, self._send = layer, scope, send
         self._value = presented
-        self._changes = DataChanges()
         self._presented_id = None
         if presented is not None:
             self._presented_id = self._name_session(hash_opaque_token(presented))
@@ -126,7 +128,7 @@ class RequestSession:
     def get(self, key: SessionKey[T], default: T | None = None) -> T | None:
         """The value, or ``default`` where there is none."""
         self._check_read()
-        value = self._changes.get(self._record, key)
+        value = self._written.get(self._record, key)
         return default if value is None else value
 
     def __getitem__(self, key: SessionKey[T]) -> T:
@@ -155,12 +157,12 @@ class RequestSession:
         """
         dumped = key.dump(value)
         self._check_writable()
-        self._changes.put(self._record, key, dumped)
+        self._written.put(self._record, key, dumped)
 
     def __delitem__(self, key: SessionKey[Any]) -> None:
         """Remove a value, if there is one."""
         self._check_writable()
-        self._changes.remove(self._record, key)
+        self._written.remove(self._record, key)
 
     @property
     def has_changes(self) -> bool:
@@ -172,11 +174,12 @@ class RequestSession:
 
         What was set in a session that ended meanwhile is dropped: it must not come back to life.
         """
-        if not self._changes:
+        if self._changes is None:
             return
         changed, removed = self._changes.take()
+        self._changes = None
         record = self._record
-        if record is not None:
+        if record is not None and (changed or removed):
             through = self._presented_id
             self._record = await self.auth.save(record, changed, removed, through=through)
         elif changed:
@@ -294,44 +297,56 @@ class RequestSession:
         if not self._used:
             return self._send(message)
         if message["type"] in _STARTS:
+            if self._changes is None and not self._may_renew():
+                return self._begin(message)
             return self._finish(message)
         return _nothing() if self._refused else self._send(message)
 
     async def _finish(self, message: Message) -> None:
         """Write what changed, then let the response begin; or answer why it cannot be."""
-        is_http = message["type"] == "http.response.start"
         if message.get("status", 200) >= 500:
-            self._changes.take()
+            self._changes = None
         try:
             await self.save()
         except AppException as error:
-            if not is_http:
+            if message["type"] != "http.response.start":
                 raise
             self._refused = True
             await refuse_instead(error, self._scope, self._send)
             return
         await self._renew_if_due()
+        await self._begin(message)
+
+    def _begin(self, message: Message) -> Awaitable[None]:
         headers = list(message.get("headers", ()))
-        if is_http:
+        if message["type"] == "http.response.start":
             headers = made_private(headers, sets_cookie=self._cookie is not None)
         if self._cookie is not None:
             headers.append(self._cookie)
         message["headers"] = headers
         self._started = True
-        await self._send(message)
+        return self._send(message)
+
+    def _may_renew(self) -> bool:
+        """Whether the cookie, or the id in it, may be due for another one."""
+        record = self._record
+        return (
+            record is not None
+            and self._cookie is None
+            and record.session_id == self._presented_id
+            and (record.touched or self.auth.settings.SESSION_RENEWAL_SECONDS is not None)
+        )
 
     async def _renew_if_due(self) -> None:
-        record, settings = self._record, self.auth.settings
-        if record is None or self._cookie is not None or record.session_id != self._presented_id:
+        record, seconds = self._record, self.auth.settings.SESSION_RENEWAL_SECONDS
+        if record is None or not self._may_renew():
             return
-        if settings.SESSION_RENEWAL_SECONDS is not None:
-            age = self.auth.now() - (record.renewed_at or record.created_at)
-            if age >= timedelta(seconds=settings.SESSION_RENEWAL_SECONDS):
-                await self._renew(record, settings.SESSION_RENEWAL_OVERLAP_SECONDS)
-                return
+        age = self.auth.now() - (record.renewed_at or record.created_at)
         slides = record.touched and record.idle_seconds is not None
         recently = time.monotonic() - self._touched_at < _RENEW_COOKIE_WITHIN_SECONDS
-        if slides and recently and self._value is not None:
+        if seconds is not None and age >= timedelta(seconds=seconds):
+            await self._renew(record, self.auth.settings.SESSION_RENEWAL_OVERLAP_SECONDS)
+        elif slides and recently and self._value is not None:
             self._set_cookie(record, self._value)
 
     async def _renew(self, record: Session, overlap_seconds: int) -> None:
@@ -353,6 +368,12 @@ class RequestSession:
         self._adopt(*rotated)
         return rotated[0]
 
+    @property
+    def _written(self) -> DataChanges:
+        if self._changes is None:
+            self._changes = DataChanges()
+        return self._changes
+
     def _take(self, record: Session | None) -> None:
         self._record = record
         if record is None:
@@ -360,7 +381,7 @@ class RequestSession:
         if record.touched:
             self._touched_at = time.monotonic()
         if record.user_id is not None:
-            set_user_id(str(record.user_id))
+            set_user_id(_text_of(record.user_id))
 
     def _adopt(self, record: Session, value: str) -> None:
         self._used = self._read = True
@@ -372,7 +393,7 @@ class RequestSession:
 
     def _forget(self) -> None:
         self._read, self._record, self._value = True, None, None
-        self._changes.take()
+        self._changes = None
         self._name_session(None)
         self._cookie = self._layer.cookie.cleared_header()
 
