@@ -70,6 +70,7 @@ def _checked(name: object) -> str:
         raise ValueError(
             f"a name of session data has 1 to {MAX_NAME_CHARACTERS} characters, got {len(name)}"
         )
+    name.encode()  # a lone surrogate is no text
     return name
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from tijolo.core import utcnow
 from tijolo.sessions import _data
 from tijolo.sessions.session import Session
-from tijolo.sessions.store import MAX_DATA_BYTES, check_rotation, touched_expiry
+from tijolo.sessions.store import MAX_DATA_BYTES, another_users, check_new_id, touched_expiry
 
 _SWEEP_AT_ONCE = 64  # no caller pays for more of what others left behind
 
@@ -107,12 +107,14 @@ class MemorySessionStore:
         max_per_user: int | None = None,
     ) -> bool:
         """See :class:`~tijolo.sessions.SessionStore`."""
+        check_new_id(session_id_hash, new)
         encoded = _data.encode(new.data)
         now = self._clock()
         old = self._find(session_id_hash, now)
         if old is None:
             return False
-        check_rotation(old.session.user_id, new)
+        if old.session.user_id is not None and new.user_id != old.session.user_id:
+            raise another_users()
         data = _data.merge(old.data, encoded, (), limit=self.max_data_bytes)
         self._drop(session_id_hash)
         kept = self._put(

@@ -123,11 +123,16 @@ def touched_expiry(session: Session, now: datetime) -> datetime:
     return max(session.expires_at, min(idle, session.absolute_expires_at))
 
 
-def check_rotation(user_id: UUID | None, new: Session) -> None:
-    """Refuse to hand a user's session to another user, or to nobody.
+def check_new_id(session_id_hash: str, new: Session) -> None:
+    """Refuse a rotation that keeps the id.
 
     Raises:
-        ValueError: It would be.
+        ValueError: It is the same.
     """
-    if user_id is not None and new.user_id != user_id:
-        raise ValueError("a session cannot be rotated to another user; create one instead")
+    if new.session_id == session_id_hash:
+        raise ValueError("a rotated session needs a new session_id; new_session_id() makes one")
+
+
+def another_users() -> ValueError:
+    """What a rotation raises that would hand a user's session to another user, or to nobody."""
+    return ValueError("a session cannot be rotated to another user; create one instead")
