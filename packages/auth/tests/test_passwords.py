@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 import unicodedata
@@ -238,6 +239,66 @@ async def test_callers_that_leave_do_not_free_a_place_before_its_thread_is_free(
     assert (await service.hash("again, with new threads")).startswith("$2b$")
     await service.disconnect()
     await service.disconnect()
+
+
+async def test_what_waits_when_the_service_stops_is_a_503_and_no_cancellation():
+    service = HashService(PasswordUtils(rounds=12), workers=1)
+    waiting = [asyncio.create_task(service.hash("cavalo bateria grampo")) for _ in range(4)]
+    await asyncio.sleep(0.01)
+    await service.disconnect()
+    first, *others = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(first, str)
+    assert {type(other) for other in others} == {HashingBusyException}
+    assert await service.health_check()
+
+
+async def test_a_caller_that_leaves_the_queue_gives_its_place_back():
+    service = HashService(PasswordUtils(rounds=12), workers=1, queue_limit=1)
+    running = asyncio.create_task(service.hash("cavalo bateria grampo"))
+    leaving = asyncio.create_task(service.hash("cavalo bateria grampo"))
+    await asyncio.sleep(0.01)
+    assert not await service.health_check()
+    leaving.cancel()
+    await asyncio.sleep(0)
+    assert await service.health_check()
+    assert leaving.cancelled()
+    assert await running
+    await service.disconnect()
+
+
+def test_a_loop_that_ended_meanwhile_leaves_no_place_taken():
+    service = HashService(PasswordUtils(rounds=12), workers=1, queue_limit=0)
+
+    async def leave():
+        asyncio.ensure_future(service.hash("cavalo bateria grampo"))  # noqa: RUF006
+        await asyncio.sleep(0.01)
+
+    asyncio.run(leave())
+
+    async def after():
+        await service.disconnect()
+        return await service.health_check()
+
+    assert asyncio.run(after())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_gets_threads_of_its_own():
+    """A process that hashed before it forked: its children inherited a pool without threads."""
+    service = HashService(PasswordUtils(rounds=FAST), workers=1)
+    asyncio.run(service.hash("before the fork"))
+    child = os.fork()
+    if child == 0:
+        done = False
+        try:
+            hashing = asyncio.wait_for(service.hash("after the fork"), 30)
+            done = asyncio.run(hashing).startswith("$2b$")
+        finally:
+            os._exit(0 if done else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    asyncio.run(service.disconnect())
 
 
 async def test_an_unknown_user_costs_a_verification_and_is_never_right():
