@@ -42,10 +42,10 @@ def test_what_was_hashed_verifies_and_nothing_else_does(passwords):
 
 
 def test_a_password_that_fits_is_plain_bcrypt_that_any_library_reads(passwords):
-    hashed = passwords.hash("x" * 72)
+    hashed = passwords.hash("x" * 71)
     assert hashed.startswith("$2b$10$")
     assert len(hashed) == 60
-    assert bcrypt.checkpw(b"x" * 72, hashed.encode())
+    assert bcrypt.checkpw(b"x" * 71, hashed.encode())
     elsewhere = bcrypt.hashpw(b"from elsewhere", bcrypt.gensalt(10)).decode()
     assert passwords.verify("from elsewhere", elsewhere)
     assert passwords.verify("from elsewhere", elsewhere.replace("$2b$", "$2a$", 1))
@@ -63,9 +63,42 @@ def test_a12_longer_passwords_are_hashed_whole(passwords, password):
     assert not passwords.verify(cut, hashed)
 
 
-def test_a12_old_hashes_that_were_cut_still_let_their_owners_in(passwords):
+def test_a12_old_hashes_that_were_cut_let_their_owners_in_and_are_made_whole(passwords):
     cut = bcrypt.hashpw(LONG.encode()[:72], bcrypt.gensalt(10)).decode()
     assert passwords.verify(LONG, cut)
+    right, renewed = passwords.verify_and_update(LONG, cut)
+    assert right
+    assert renewed is not None
+    assert renewed.startswith("$tj1$-$")
+    assert not passwords.verify(LONG[:72], renewed)
+    assert passwords.verify_and_update(LONG, renewed) == (True, None)
+    assert passwords.verify_and_update(LONG + "x", renewed) == (False, None)
+
+
+@pytest.mark.parametrize("length", [70, 71, 72, 73])
+def test_what_follows_the_72nd_byte_counts(passwords, length):
+    """bcrypt reads 72 bytes: whatever follows them would fit as well."""
+    hashed = passwords.hash("x" * length)
+    assert passwords.verify("x" * length, hashed)
+    for more in ("y", "x", "x" * 10, "y" * 900):
+        assert not passwords.verify("x" * length + more, hashed)
+    assert not passwords.verify("x" * (length - 1), hashed)
+
+
+@pytest.mark.parametrize("length", [1026, 4094, 10**6])
+def test_composing_a_password_is_bounded(passwords, monkeypatch, length):
+    """Marks in the wrong order take the square of their number, with the interpreter's lock."""
+    composed = []
+    original = unicodedata.normalize
+    monkeypatch.setattr(
+        "tijolo.auth.passwords.unicodedata.normalize",
+        lambda form, text: composed.append(len(text)) or original(form, text),
+    )
+    marks = "a" + "\u0345" * (length // 2) + "\u0316" * (length // 2)
+    assert not passwords.verify(marks, passwords.dummy())
+    with pytest.raises(PasswordTooLongError):
+        passwords.hash(marks)
+    assert composed == []
 
 
 @pytest.mark.parametrize("password", ["", "x" * (MAX_PASSWORD_BYTES + 1), "é" * 600])

@@ -80,20 +80,14 @@ class HashService:
     async def verify_and_update(
         self, plain: SecretStr | str, hashed: str | None
     ) -> tuple[bool, str | None]:
-        """Verify, and make a new hash where the stored one is not what :meth:`hash` makes today.
+        """As ``PasswordUtils.verify_and_update``; with None for an unknown user, as slow and False.
 
-        Returns:
-            Whether the password is right, and the hash to store instead, None to keep it.
+        Raises:
+            HashingBusyException: The queue is full.
         """
-
-        def work() -> tuple[bool, str | None]:
-            known = self._dummy if hashed is None else hashed
-            if not self.passwords.verify(plain, known) or hashed is None:
-                return False, None
-            stale = self.passwords.needs_rehash(hashed)
-            return True, self.passwords.hash(plain) if stale else None
-
-        return await self._run(work)
+        if hashed is None:
+            return await self.verify(plain, None), None
+        return await self._run(lambda: self.passwords.verify_and_update(plain, hashed))
 
     async def _run(self, work: Callable[[], ResultT]) -> ResultT:
         try:
