@@ -15,7 +15,7 @@ from tijolo.auth._claims import (
     audience_of,
     check_leeway,
     check_times,
-    is_number,
+    is_moment,
     text_list,
     text_set,
 )
@@ -163,7 +163,7 @@ class TokenVerifier:
             if get(name) is None:
                 raise InvalidTokenException
         epoch, auth_time = get("epoch", 0), get("auth_time")
-        if type(epoch) is not int or (auth_time is not None and not is_number(auth_time)):
+        if type(epoch) is not int or (auth_time is not None and not is_moment(auth_time)):
             raise InvalidTokenException
         return principal_of(
             {
