@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from fastapi import Depends, FastAPI
@@ -12,6 +12,7 @@ from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import REQUEST_ID_HEADER
+from tijolo.web._routes import every_route, flat
 from tijolo.web.settings import CORSSettings
 
 _ATTRIBUTE = "__tijolo_cors__"
@@ -233,28 +234,12 @@ def _once(send: Send) -> Send:
 
 
 def _has_policies(app: FastAPI) -> bool:
-    return any(policy_of(getattr(r, "endpoint", None), r) for r in _every_route(app.routes))
-
-
-def _every_route(routes: Iterable[Any]) -> Iterator[Any]:
-    for route in _flat(routes):
-        yield route
-        inner = getattr(route, "starlette_route", None) or route
-        yield from _every_route(getattr(inner, "routes", None) or ())
-
-
-def _flat(routes: Iterable[Any]) -> Iterator[Any]:
-    """The routes, with those of included routers, which FastAPI keeps as one route since 0.137."""
-    for route in routes:
-        if hasattr(route, "effective_route_contexts"):
-            yield from route.effective_route_contexts()
-        else:
-            yield route
+    return any(policy_of(getattr(r, "endpoint", None), r) for r in every_route(app.routes))
 
 
 def _route_for(routes: Iterable[Any], scope: Mapping[str, Any]) -> dict[str, Any]:
     """Route, endpoint and methods of what the router would choose; empty where it finds none."""
-    for route in _flat(routes):
+    for route in flat(routes):
         match, child = route.matches(cast("Scope", scope))
         if match is not Match.FULL:
             continue
