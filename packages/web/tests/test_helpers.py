@@ -379,6 +379,7 @@ PUBLIC = [
     "DeviceType",
     "EnvelopeMiddleware",
     "ErrorBoundaryMiddleware",
+    "GuardedRateLimitStore",
     "HardenedStaticFiles",
     "IdempotencyMiddleware",
     "IdempotencySettings",

@@ -72,6 +72,13 @@ from tijolo.auth.revocation import (
 )
 from tijolo.auth.roles import ROLE_HIERARCHY, RoleHierarchy, RoleType
 from tijolo.auth.settings import JWTKeySettings, JWTSettings, TokenSettings
+from tijolo.auth.throttle import (
+    AttemptThrottle,
+    LoginThrottle,
+    LoginThrottleSettings,
+    ThrottleBackend,
+    ThrottleStatus,
+)
 from tijolo.auth.token_issuer import AccessToken, TokenIssuer
 from tijolo.auth.token_verifier import TokenVerifier
 from tijolo.auth.x_token import TokenDependency, make_token_dependency, require_x_token
@@ -82,6 +89,7 @@ __all__ = [
     "ROLE_HIERARCHY",
     "AccessDependency",
     "AccessToken",
+    "AttemptThrottle",
     "AuthDeps",
     "AuthProblem",
     "Authenticator",
@@ -112,6 +120,8 @@ __all__ = [
     "KeySource",
     "KeyStage",
     "KeysUnavailableException",
+    "LoginThrottle",
+    "LoginThrottleSettings",
     "MemoryRevocationStore",
     "PasswordPolicy",
     "PasswordScheme",
@@ -126,6 +136,8 @@ __all__ = [
     "RoleHierarchy",
     "RoleType",
     "ThreadedFetch",
+    "ThrottleBackend",
+    "ThrottleStatus",
     "TokenAuthenticator",
     "TokenDependency",
     "TokenIssuer",

@@ -59,6 +59,7 @@ from tijolo.web.rate_limit import (
     RateLimitMiddleware,
     make_rate_limit_dependency,
 )
+from tijolo.web.rate_limit_guard import GuardedRateLimitStore
 from tijolo.web.rate_limit_keys import key_by_client_address, key_by_header, key_by_user
 from tijolo.web.rate_limit_store import MemoryRateLimitStore, RateLimitStore, Reservation
 from tijolo.web.rate_limiter import RateLimitDecision, RateLimiter
@@ -104,6 +105,7 @@ __all__ = [
     "DeviceType",
     "EnvelopeMiddleware",
     "ErrorBoundaryMiddleware",
+    "GuardedRateLimitStore",
     "HardenedStaticFiles",
     "IdempotencyMiddleware",
     "IdempotencySettings",
