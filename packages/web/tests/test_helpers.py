@@ -432,6 +432,7 @@ PUBLIC = [
     "get_client_ip_from_scope",
     "get_device_info",
     "is_final_status",
+    "is_from_own_page",
     "key_by_client_address",
     "key_by_header",
     "key_by_user",
