@@ -14,7 +14,7 @@ PUBLIC = """
     InsufficientRoleException InsufficientScopeException InvalidFormException
     InvalidKeyError InvalidRequestException JWKSClient JWTKeySettings JWTSettings JWTUtils
     KeyRing KeySchedule KeySource KeyStage KeysUnavailableException LoginThrottle
-    LoginThrottleSettings MemoryRevocationStore PasswordPolicy PasswordScheme
+    LoginThrottleSettings MailThrottle MemoryRevocationStore PasswordPolicy PasswordScheme
     PasswordTooLongError PasswordUtils Principal RemoteRevocationClient RevocationChecker
     RevocationStore RevocationStoreFullException RevocationUnavailableException
     RoleHierarchy RoleType ThreadedFetch ThrottleBackend ThrottleStatus TokenAuthenticator

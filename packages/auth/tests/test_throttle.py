@@ -16,6 +16,7 @@ from tijolo.auth import (
     AttemptThrottle,
     LoginThrottle,
     LoginThrottleSettings,
+    MailThrottle,
     ThrottleBackend,
     ThrottleStatus,
 )
@@ -310,6 +311,15 @@ async def test_an_address_that_nobody_knows_is_not_shared_by_strangers(caplog):
         await throttle.reserve(f"u{n}", address=None)
         await throttle.reserve(f"v{n}", address="unix:")
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_nobody_can_fill_anothers_mailbox(backend):
+    settings = LoginThrottleSettings(AUTH_MAIL_MAX_PER_ACCOUNT=3, AUTH_MAIL_MAX_PER_ADDRESS=10)
+    throttle = MailThrottle(backend, settings)
+    asked = [throttle.reserve("ana", address=f"203.0.113.{n}") for n in range(50)]
+    assert (await asyncio.gather(*map(refused, asked))).count(False) == 3
+    asked = [throttle.reserve(f"u{n}", address="198.51.100.1") for n in range(50)]
+    assert (await asyncio.gather(*map(refused, asked))).count(False) == 10
 
 
 def test_more_than_a_hundred_in_a_row_are_refused_as_a_setting():

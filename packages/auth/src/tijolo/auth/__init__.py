@@ -76,6 +76,7 @@ from tijolo.auth.throttle import (
     AttemptThrottle,
     LoginThrottle,
     LoginThrottleSettings,
+    MailThrottle,
     ThrottleBackend,
     ThrottleStatus,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "KeysUnavailableException",
     "LoginThrottle",
     "LoginThrottleSettings",
+    "MailThrottle",
     "MemoryRevocationStore",
     "PasswordPolicy",
     "PasswordScheme",

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tijolo.core import TooManyRequestsException
 from tijolo.web import GuardedRateLimitStore, RateLimit, RateLimitStore
-from tijolo.web.rate_limit_keys import check_prefix, grouped_address
+from tijolo.web.rate_limit_keys import grouped_address
 
 _SECOND = 1_000_000
 _YEAR_SECONDS = 365 * 86_400
@@ -133,7 +133,7 @@ class AttemptThrottle:
 
 
 class LoginThrottleSettings(BaseSettings):
-    """How often a password may be tried, for one account and from one address."""
+    """How often a password may be tried, and an e-mail asked for."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -144,21 +144,86 @@ class LoginThrottleSettings(BaseSettings):
     AUTH_LOGIN_ADDRESS_WINDOW_SECONDS: int = Field(default=900, ge=1)
     AUTH_LOGIN_MAX_CONSECUTIVE_FAILURES: int = Field(default=100, ge=1, le=100)
     """Without a success in between (NIST SP 800-63B-4, section 3.2.2); then a password reset."""
-    AUTH_LOGIN_IPV6_PREFIX: int = Field(default=64, ge=16, le=128)
-    """Bits of an IPv6 address that name a client."""
     AUTH_LOGIN_ON_STORE_FAILURE: StoreFailure = "closed"
     """Without Redis: nobody can log in, everybody may guess, or each process counts."""
+    AUTH_MAIL_MAX_PER_ACCOUNT: int = Field(default=5, ge=1)
+    """E-mails that strangers can have sent to one address: sign-up, activation, reset."""
+    AUTH_MAIL_ACCOUNT_WINDOW_SECONDS: int = Field(default=3600, ge=1)
+    AUTH_MAIL_MAX_PER_ADDRESS: int = Field(default=30, ge=1)
+    AUTH_MAIL_ADDRESS_WINDOW_SECONDS: int = Field(default=3600, ge=1)
+    AUTH_MAIL_ON_STORE_FAILURE: StoreFailure = "local"
+    AUTH_THROTTLE_IPV6_PREFIX: int = Field(default=64, ge=16, le=128)
+    """Bits of an IPv6 address that name a client."""
 
 
-class LoginThrottle:
-    """Attempts of one account, wherever they come from, and from one address, on any account.
+class _ByAccountAndAddress:
+    """Attempts of one account, wherever they come from, and from one address, on any account."""
 
-    Both are taken before the password is looked at, the address' first: who is refused by it uses
-    nothing of the account's. A success gives back the account's attempt and ends its row of
-    failures. It never gives back the address': an attacker with an account of their own would
-    clear it between guesses.
+    def __init__(
+        self,
+        store: ThrottleBackend,
+        *,
+        of_account: tuple[RateLimit, ...],
+        of_address: RateLimit,
+        ipv6_prefix: int,
+        on_failure: StoreFailure,
+        namespace: str,
+    ) -> None:
+        self._store = _guarded(store, namespace, on_failure)
+        self._of_account = of_account
+        self._of_address = of_address
+        self._ipv6_prefix = ipv6_prefix
+        self._namespace = namespace
+        self._warned = False
 
-    Accounts are counted whether they exist or not, so that a refusal says nothing about that.
+    async def reserve(self, account: str, *, address: str | None = None) -> None:
+        """Take one attempt, or refuse it; the address' first, so that who is refused by it uses
+        nothing of the account's.
+
+        Args:
+            account: What was typed as the user's name, in its canonical form, whether there is
+                such an account or not: a refusal must not say that.
+            address: The client's, as ``tijolo.web.get_client_ip`` tells it behind the trusted
+                proxies; None, where nobody knows it, is not counted.
+
+        Raises:
+            TooManyRequestsException: There is none left; says when there will be.
+            ServiceUnavailableException: The store is down, and the settings say ``closed``.
+        """
+        group = None if address is None else grouped_address(address, self._ipv6_prefix)
+        if group is None:
+            self._warn_of_unknown_address()
+        else:
+            await self._take(self._key("address", group), (self._of_address,))
+        await self._take(self._key("account", account), self._of_account)
+
+    async def reset(self, account: str) -> bool:
+        """Forget the account's attempts, as after a password reset; False if the store is down."""
+        return await self._store.reset(self._key("account", account))
+
+    async def _take(self, key: str, limits: tuple[RateLimit, ...]) -> None:
+        reservation = await self._store.reserve(key, limits)
+        if reservation is not None and not reservation.allowed:
+            raise _refusal(_seconds(max(state.wait_us for state in reservation.states)), None)
+
+    def _key(self, kind: str, name: str) -> str:
+        return f"{self._namespace}:{kind}:{_digest(name)}"
+
+    def _warn_of_unknown_address(self) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "attempts of a client whose address nobody knows are counted by account alone;"
+                " behind a proxy or a unix socket, set TRUSTED_PROXIES (said once)"
+            )
+
+
+class LoginThrottle(_ByAccountAndAddress):
+    """Log-ins of one account, wherever they come from, and from one address, on any account.
+
+    Both are taken before the password is looked at. A success gives back the account's attempt
+    and ends its row of failures. It never gives back the address': an attacker with an account
+    of their own would clear it between guesses.
 
     Args:
         store: Of tijolo-web, in memory or in Redis.
@@ -178,38 +243,21 @@ class LoginThrottle:
     ) -> None:
         # without the environment: that is the application's to read
         chosen = settings or LoginThrottleSettings.model_construct()
-        check_prefix(chosen.AUTH_LOGIN_IPV6_PREFIX)
-        self._store = _guarded(store, namespace, chosen.AUTH_LOGIN_ON_STORE_FAILURE)
-        self._namespace = namespace
-        self._ipv6_prefix = chosen.AUTH_LOGIN_IPV6_PREFIX
-        self._of_address = RateLimit(
-            chosen.AUTH_LOGIN_MAX_PER_ADDRESS, chosen.AUTH_LOGIN_ADDRESS_WINDOW_SECONDS
-        )
-        self._of_account = RateLimit(
+        self._at_once = RateLimit(
             chosen.AUTH_LOGIN_MAX_PER_ACCOUNT, chosen.AUTH_LOGIN_ACCOUNT_WINDOW_SECONDS
         )
         # every record ends by itself, so the row does too: one failure is forgiven in four days
         self._in_a_row = RateLimit(chosen.AUTH_LOGIN_MAX_CONSECUTIVE_FAILURES, _YEAR_SECONDS)
-        self._warned = False
-
-    async def reserve(self, account: str, *, address: str | None = None) -> None:
-        """Take one attempt, or refuse it.
-
-        Args:
-            account: What was typed as the user's name, in its canonical form.
-            address: The client's, as ``tijolo.web.get_client_ip`` tells it behind the trusted
-                proxies; None, where nobody knows it, is not counted.
-
-        Raises:
-            TooManyRequestsException: There is none left; says when there will be.
-            ServiceUnavailableException: The store is down, and the settings say ``closed``.
-        """
-        group = None if address is None else grouped_address(address, self._ipv6_prefix)
-        if group is None:
-            self._warn_of_unknown_address()
-        else:
-            await self._take(self._key("address", group), (self._of_address,))
-        await self._take(self._key("account", account), (self._of_account, self._in_a_row))
+        super().__init__(
+            store,
+            of_account=(self._at_once, self._in_a_row),
+            of_address=RateLimit(
+                chosen.AUTH_LOGIN_MAX_PER_ADDRESS, chosen.AUTH_LOGIN_ADDRESS_WINDOW_SECONDS
+            ),
+            ipv6_prefix=chosen.AUTH_THROTTLE_IPV6_PREFIX,
+            on_failure=chosen.AUTH_LOGIN_ON_STORE_FAILURE,
+            namespace=namespace,
+        )
 
     async def succeeded(self, account: str) -> bool:
         """Give the account's attempt back and end its row of failures; the address' stays used.
@@ -218,28 +266,44 @@ class LoginThrottle:
             False where the store is down: the log-in goes on all the same.
         """
         key, row = self._key("account", account), self._in_a_row
-        refunded = await self._store.refund(key, (self._of_account,))
+        refunded = await self._store.refund(key, (self._at_once,))
         return refunded and await self._store.refund(key, (row,), row.quota)
 
-    async def reset(self, account: str) -> bool:
-        """Forget the account's attempts, as after a password reset; False if the store is down."""
-        return await self._store.reset(self._key("account", account))
 
-    async def _take(self, key: str, limits: tuple[RateLimit, ...]) -> None:
-        reservation = await self._store.reserve(key, limits)
-        if reservation is not None and not reservation.allowed:
-            raise _refusal(_seconds(max(state.wait_us for state in reservation.states)), None)
+class MailThrottle(_ByAccountAndAddress):
+    """E-mails that strangers can have sent: to one address, and from one client to any.
 
-    def _key(self, kind: str, name: str) -> str:
-        return f"{self._namespace}:{kind}:{_digest(name)}"
+    Args:
+        store: As :class:`LoginThrottle` takes it.
+        settings: The numbers.
+        namespace: Keeps throttles of one store apart.
 
-    def _warn_of_unknown_address(self) -> None:
-        if not self._warned:
-            self._warned = True
-            _log.warning(
-                "log-ins of a client whose address nobody knows are counted by account alone;"
-                " behind a proxy or a unix socket, set TRUSTED_PROXIES (said once)"
-            )
+    Raises:
+        TypeError: for what is no rate limit store.
+    """
+
+    def __init__(
+        self,
+        store: ThrottleBackend,
+        settings: LoginThrottleSettings | None = None,
+        *,
+        namespace: str = "mail",
+    ) -> None:
+        chosen = settings or LoginThrottleSettings.model_construct()
+        super().__init__(
+            store,
+            of_account=(
+                RateLimit(
+                    chosen.AUTH_MAIL_MAX_PER_ACCOUNT, chosen.AUTH_MAIL_ACCOUNT_WINDOW_SECONDS
+                ),
+            ),
+            of_address=RateLimit(
+                chosen.AUTH_MAIL_MAX_PER_ADDRESS, chosen.AUTH_MAIL_ADDRESS_WINDOW_SECONDS
+            ),
+            ipv6_prefix=chosen.AUTH_THROTTLE_IPV6_PREFIX,
+            on_failure=chosen.AUTH_MAIL_ON_STORE_FAILURE,
+            namespace=namespace,
+        )
 
 
 def _guarded(store: object, namespace: str, on_failure: StoreFailure) -> GuardedRateLimitStore:
