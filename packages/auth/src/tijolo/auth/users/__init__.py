@@ -2,6 +2,7 @@
 
 from tijolo.auth.user_settings import AuthSettings
 from tijolo.auth.users.addresses import InvalidEmailException, normalize_email
+from tijolo.auth.users.epoch import EpochChecker
 from tijolo.auth.users.errors import (
     EmailTakenException,
     InvalidCodeException,
@@ -19,6 +20,7 @@ from tijolo.auth.users.results import (
     PasswordResetToken,
     TokenPair,
 )
+from tijolo.auth.users.revocation import DatabaseRevocationStore, make_revocation_table
 from tijolo.auth.users.second_factor import SecondFactor
 from tijolo.auth.users.service import UserAuthService
 from tijolo.auth.users.token_models import (
@@ -39,7 +41,9 @@ __all__ = [
     "BaseRefreshTokenModel",
     "BaseUserModel",
     "BaseUserTokenModel",
+    "DatabaseRevocationStore",
     "EmailTakenException",
+    "EpochChecker",
     "InvalidCodeException",
     "InvalidCredentialsException",
     "InvalidEmailException",
@@ -55,6 +59,7 @@ __all__ = [
     "UserTokenPurpose",
     "WrongPasswordException",
     "make_refresh_token_model",
+    "make_revocation_table",
     "make_user_token_model",
     "normalize_email",
 ]
