@@ -29,12 +29,9 @@ from tijolo.auth.dependencies import (
     make_jwt_user_dependency,
 )
 from tijolo.auth.fetching import Fetch, FetchError, FetchRequest, FetchResponse, ThreadedFetch
+from tijolo.auth.forms import InvalidFormException
 from tijolo.auth.hashing import HashingBusyException, HashService
-from tijolo.auth.introspection import (
-    InvalidFormException,
-    make_introspection_router,
-    make_revocation_router,
-)
+from tijolo.auth.introspection import make_introspection_router, make_revocation_router
 from tijolo.auth.jwks import JWKSClient, KeysUnavailableException, make_jwks_router, read_jwks
 from tijolo.auth.jwt_utils import JWTUtils
 from tijolo.auth.key_ring import KeyRing, KeySource
@@ -72,6 +69,14 @@ from tijolo.auth.revocation import (
 )
 from tijolo.auth.roles import ROLE_HIERARCHY, RoleHierarchy, RoleType
 from tijolo.auth.settings import JWTKeySettings, JWTSettings, TokenSettings
+from tijolo.auth.throttle import (
+    AttemptThrottle,
+    LoginThrottle,
+    LoginThrottleSettings,
+    MailThrottle,
+    ThrottleBackend,
+    ThrottleStatus,
+)
 from tijolo.auth.token_issuer import AccessToken, TokenIssuer
 from tijolo.auth.token_verifier import TokenVerifier
 from tijolo.auth.user_settings import AuthSettings
@@ -83,6 +88,7 @@ __all__ = [
     "ROLE_HIERARCHY",
     "AccessDependency",
     "AccessToken",
+    "AttemptThrottle",
     "AuthDeps",
     "AuthProblem",
     "AuthSettings",
@@ -114,6 +120,9 @@ __all__ = [
     "KeySource",
     "KeyStage",
     "KeysUnavailableException",
+    "LoginThrottle",
+    "LoginThrottleSettings",
+    "MailThrottle",
     "MemoryRevocationStore",
     "PasswordPolicy",
     "PasswordScheme",
@@ -128,6 +137,8 @@ __all__ = [
     "RoleHierarchy",
     "RoleType",
     "ThreadedFetch",
+    "ThrottleBackend",
+    "ThrottleStatus",
     "TokenAuthenticator",
     "TokenDependency",
     "TokenIssuer",
