@@ -15,7 +15,8 @@ PUBLIC = """
     InvalidKeyError InvalidRequestException JWKSClient JWTKeySettings JWTSettings JWTUtils
     KeyRing KeySchedule KeySource KeyStage KeysUnavailableException LoginThrottle
     LoginThrottleSettings MailThrottle MemoryRevocationStore PasswordPolicy PasswordScheme
-    PasswordTooLongError PasswordUtils Principal RemoteRevocationClient RevocationChecker
+    PasswordTooLongError PasswordUtils Principal RemoteRevocationClient RequestAuthenticator
+    RevocationChecker
     RevocationStore RevocationStoreFullException RevocationUnavailableException
     RoleHierarchy RoleType ThreadedFetch ThrottleBackend ThrottleStatus TokenAuthenticator
     TokenDependency TokenIssuer TokenKey TokenMode TokenSettings TokenVerifier
