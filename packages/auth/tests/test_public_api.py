@@ -7,7 +7,7 @@ import tijolo.auth
 
 PUBLIC = """
     ALGORITHMS MAX_PASSWORD_BYTES ROLE_HIERARCHY AccessDependency AccessToken AuthDeps
-    AuthProblem Authenticator CookieTransport CrossSiteRequestException FailureMode Fetch
+    AuthProblem AuthSettings Authenticator CookieTransport CrossSiteRequestException FailureMode Fetch
     FetchError FetchRequest FetchResponse GuardedChecker HashService HashingBusyException
     InsecureAuthSettingsError InsufficientAuthenticationException
     InsufficientPermissionException InsufficientRoleException InsufficientScopeException

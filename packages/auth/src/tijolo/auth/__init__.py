@@ -74,6 +74,7 @@ from tijolo.auth.roles import ROLE_HIERARCHY, RoleHierarchy, RoleType
 from tijolo.auth.settings import JWTKeySettings, JWTSettings, TokenSettings
 from tijolo.auth.token_issuer import AccessToken, TokenIssuer
 from tijolo.auth.token_verifier import TokenVerifier
+from tijolo.auth.user_settings import AuthSettings
 from tijolo.auth.x_token import TokenDependency, make_token_dependency, require_x_token
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "AccessToken",
     "AuthDeps",
     "AuthProblem",
+    "AuthSettings",
     "Authenticator",
     "CookieTransport",
     "CrossSiteRequestException",
