@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from tijolo.core import MissingExtraError
-
-try:
-    import tijolo.db as _db  # noqa: F401
-except ImportError as exc:
-    raise MissingExtraError("tijolo-sessions", "db", "tijolo-db") from exc
-
 from tijolo.sessions.db.model import BaseSessionModel, make_session_model
 from tijolo.sessions.db.store import DatabaseSessionStore
 

@@ -6,11 +6,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Integer, MetaData, String, Text, Uuid
-from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import Mapped, mapped_column
+from tijolo.core import MissingExtraError
 
-from tijolo.db import BaseModel, UtcDateTime
+try:
+    from sqlalchemy import Boolean, Integer, MetaData, String, Text, Uuid
+    from sqlalchemy.dialects import mysql
+    from sqlalchemy.orm import Mapped, mapped_column
+
+    from tijolo.db import BaseModel, UtcDateTime
+except ImportError as exc:
+    raise MissingExtraError("tijolo-sessions", "db", "tijolo-db") from exc
 
 # MariaDB's usual collations find 'A' equal to 'a': half of an id's alphabet would be another's
 _ID = String(64).with_variant(
