@@ -5,6 +5,7 @@ import secrets
 import pytest
 import pytest_asyncio
 
+from tijolo.core.testing.pytest_services import service_url
 from tijolo.sessions import MemorySessionStore
 from tijolo.sessions.testing import ManualClock
 
@@ -38,3 +39,45 @@ async def redis_store(clock, prefix, redis_url):
     async for key in client.scan_iter(match=prefix + "*", count=10_000):
         await client.unlink(key)
     await client.aclose()
+
+
+DATABASES = [
+    "sqlite",
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+]
+
+
+@pytest_asyncio.fixture(params=DATABASES)
+async def database(request, tmp_path):
+    """A connected manager of each database in turn, and the model of a table of its own."""
+    pytest.importorskip("tijolo.db")
+    pytest.importorskip("aiosqlite")
+    from sqlalchemy import MetaData
+
+    from tijolo.db import AsyncDatabaseManager
+    from tijolo.sessions.db import make_session_model
+
+    url = f"sqlite+aiosqlite:///{tmp_path}/sessions.db"
+    if request.param != "sqlite":
+        pytest.importorskip({"postgres": "asyncpg", "mariadb": "asyncmy"}[request.param])
+        url = service_url(request.param)
+    metadata = MetaData()
+    model = make_session_model(tablename=f"s_{secrets.token_hex(6)}", metadata=metadata)
+    # a busy machine is no outage
+    manager = AsyncDatabaseManager(
+        url, environment="test", metadata=metadata, pool_timeout=60, lock_timeout=60
+    )
+    await manager.connect()
+    await manager.create_tables()
+    yield manager, model
+    await manager.drop_tables()
+    await manager.disconnect()
+
+
+@pytest_asyncio.fixture
+async def database_store(clock, database):
+    from tijolo.sessions.db import DatabaseSessionStore
+
+    manager, model = database
+    return DatabaseSessionStore(manager, model, clock=clock, max_data_bytes=1_000)

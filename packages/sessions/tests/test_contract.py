@@ -27,3 +27,11 @@ class TestRedis(SessionStoreContract):
     @pytest.fixture
     def store(self, redis_store):
         return redis_store
+
+
+class TestDatabase(SessionStoreContract):
+    rounds = 10_000 if LONG else 40
+
+    @pytest.fixture
+    def store(self, database_store):
+        return database_store

@@ -7,6 +7,7 @@ from tijolo.sessions._version import __version__
 _enforce(_COMPAT, __version__)
 
 from tijolo.sessions.credentials import CredentialVerifier, LoginThrottle, SecondFactor, SessionUser
+from tijolo.sessions.current import RequestSession, request_session
 from tijolo.sessions.dependencies import (
     CurrentRequestSession,
     CurrentSession,
@@ -35,7 +36,6 @@ from tijolo.sessions.refusals import (
     SessionNotFoundException,
     SessionRequiredException,
 )
-from tijolo.sessions.request_session import RequestSession, request_session
 from tijolo.sessions.router import make_session_router
 from tijolo.sessions.schemas import (
     RevokedSessionsSchema,

@@ -32,6 +32,15 @@ local function living(id)
   return f
 end
 
+-- the id and the fields of a session that lives, by its own id or by the one before
+local function follow(id)
+  local f = living(id)
+  if f then return id, f end
+  local alias = redis.call('HMGET', session_key(id), 'to', 'until')
+  if not alias[1] or tonumber(alias[2]) <= now then return id, nil end
+  return alias[1], living(alias[1])
+end
+
 -- a key that serves several sessions lives as long as the last of them
 local function live_until(key, moment)
   local left = redis.call('PTTL', key)
@@ -128,15 +137,9 @@ return {1, epoch}
 GET = (
     _COMMON
     + """
-local id, touched = ARGV[3], 0
-local f = living(id)
-if not f then
-  local alias = redis.call('HMGET', session_key(id), 'to', 'until')
-  if not alias[1] or tonumber(alias[2]) <= now then return nil end
-  id = alias[1]
-  f = living(id)
-  if not f then return nil end
-end
+local id, f = follow(ARGV[3])
+local touched = 0
+if not f then return nil end
 if ARGV[4] ~= '' and now - tonumber(f[5]) >= tonumber(ARGV[4]) then
   touched = 1
   redis.call('HSET', session_key(id), 'l', ARGV[2])
@@ -202,9 +205,8 @@ return 1
 DELETE = (
     _COMMON
     + """
-local f = living(ARGV[3])
-local user = redis.call('HGET', session_key(ARGV[3]), 'u')
-forget(user, ARGV[3])
+local id, f = follow(ARGV[3])
+forget(redis.call('HGET', session_key(id), 'u'), id)
 return f and 1 or 0
 """
 )

@@ -10,23 +10,34 @@ from tijolo.web import problem_response
 
 _NO_STORE = (b"cache-control", b"no-store")
 _VARY_COOKIE = (b"vary", b"Cookie")
+_PRIVATE = (_NO_STORE, _VARY_COOKIE)
+_OF_CACHES = (b"cache-control", b"vary")
 
 
 def made_private(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
-    """The headers, which may be changed, of a response that depends on the session: no shared cache may keep it.
+    """The headers of a response that depends on the session: no shared cache may keep it.
 
     ``Cache-Control`` of the application stays where it says ``no-store``, or ``private`` and no
     cookie is set. ``Vary: Cookie`` keeps apart what a browser's own cache has.
+
+    Args:
+        headers: The application's; may be changed.
+        sets_cookie: Whether a cookie comes along.
     """
-    names = [name for name, _ in headers]
-    if b"cache-control" in names:
-        headers = [pair for pair in headers if not _may_be_kept(pair, sets_cookie=sets_cookie)]
-        names = [name for name, _ in headers]
-    if b"cache-control" not in names:
-        headers.append(_NO_STORE)
-    if b"vary" not in names or not any(map(_varies_by_cookie, headers)):
-        headers.append(_VARY_COOKIE)
+    for name, _ in headers:
+        if name in _OF_CACHES:
+            return _merged(headers, sets_cookie=sets_cookie)
+    headers += _PRIVATE
     return headers
+
+
+def _merged(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
+    kept = [pair for pair in headers if not _may_be_kept(pair, sets_cookie=sets_cookie)]
+    if all(name != b"cache-control" for name, _ in kept):
+        kept.append(_NO_STORE)
+    if not any(map(_varies_by_cookie, kept)):
+        kept.append(_VARY_COOKIE)
+    return kept
 
 
 def _may_be_kept(header: Header, *, sets_cookie: bool) -> bool:

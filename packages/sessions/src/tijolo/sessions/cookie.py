@@ -10,7 +10,7 @@ from starlette.responses import Response
 from tijolo.sessions.settings import SessionSettings
 from tijolo.web import clear_cookie, set_cookie
 
-_VALUE = re.compile(rb"[A-Za-z0-9_-]{43}[ \t]*")
+_LENGTH = 43  # of 256 bits in base64
 Header = tuple[bytes, bytes]
 
 
@@ -30,7 +30,9 @@ class SessionCookie:
             "samesite": settings.SESSION_COOKIE_SAMESITE,
         }
         name = re.escape(self.name.encode("ascii"))
-        self._pattern = re.compile(rb"(?:^|;)[ \t]*" + name + rb"=([^;]*)")
+        # of a value that cannot be ours nothing is captured, so that it counts all the same
+        value = rb"=(?:([A-Za-z0-9_-]{43})(?![^;\s])|)"
+        self._pattern = re.compile(rb"(?:^|;)[ \t]*" + name + value)
         self.cleared_header()  # refused now, not at the first response
 
     def read(self, headers: Iterable[Header]) -> str | None:
@@ -46,9 +48,7 @@ class SessionCookie:
         if not line:
             return None
         found: list[bytes] = self._pattern.findall(line)
-        if len(found) != 1 or not _VALUE.fullmatch(found[0]):
-            return None
-        return found[0].rstrip().decode("ascii")
+        return found[0].decode("ascii") if len(found) == 1 and len(found[0]) == _LENGTH else None
 
     def set_header(self, value: str, max_age: int) -> Header:
         """``Set-Cookie`` with the value, for ``max_age`` seconds."""

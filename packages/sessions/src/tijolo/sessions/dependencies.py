@@ -12,9 +12,10 @@ from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
+from tijolo.core import set_user_id
+from tijolo.sessions.current import RequestSession, request_session
 from tijolo.sessions.reading import OutagePolicy
 from tijolo.sessions.refusals import ReauthenticationRequiredException, SessionRequiredException
-from tijolo.sessions.request_session import RequestSession, request_session
 from tijolo.sessions.session import Session
 
 DEFAULT_COOKIE_NAME = "__Host-session"
@@ -69,6 +70,7 @@ class SessionDependency(SecurityBase):
             session.auth_time is None or auth.now() - session.auth_time > self._max_age
         ):
             raise ReauthenticationRequiredException
+        set_user_id(str(session.user_id))
         return session
 
 

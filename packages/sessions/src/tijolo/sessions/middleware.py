@@ -7,7 +7,7 @@ import logging
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tijolo.sessions.cookie import SessionCookie
-from tijolo.sessions.request_session import SCOPE_KEY, RequestSession
+from tijolo.sessions.current import SCOPE_KEY, RequestSession
 from tijolo.sessions.service import SessionAuth
 from tijolo.sessions.settings import SessionSettings
 from tijolo.web.csrf import CSRF_SCOPE_KEY
@@ -44,6 +44,7 @@ class SessionMiddleware:
         self.auth = session_auth
         self.cookie = SessionCookie(session_auth.settings)
         self.trusted_origins = frozenset(session_auth.settings.SESSION_TRUSTED_ORIGINS)
+        self.load = session_auth.reader.load
         self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

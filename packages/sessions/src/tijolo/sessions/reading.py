@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from tijolo.core import BaseStrEnum, utcnow
@@ -72,25 +72,34 @@ class SessionReader:
         """Whether anything is remembered for an outage."""
         return bool(self._stale)
 
-    async def load(
+    def load(
         self, session_id_hash: str, *, policy: OutagePolicy = OutagePolicy.UNAVAILABLE
-    ) -> Session | None:
+    ) -> Awaitable[Session | None]:
         """The session of that id, if it lives and its user may stay.
 
         Raises:
             SessionStoreUnavailableException: Nobody can tell, and ``policy`` knows no other way.
         """
-        if self._metrics is None:
-            if self.recent is None and self._users is None:
-                return await self._from_store(session_id_hash)
-            return (await self._load(session_id_hash, policy))[0]
+        # without a coroutine for each thing that is not switched on
+        if self._metrics is not None:
+            return self._measured(self._metrics, session_id_hash, policy)
+        if self.recent is None and self._users is None:
+            return self._from_store(session_id_hash)
+        return self._found(session_id_hash, policy)
+
+    async def _measured(
+        self, metrics: SessionMetrics, session_id_hash: str, policy: OutagePolicy
+    ) -> Session | None:
         started = time.perf_counter()
         outcome = LoadOutcome.UNAVAILABLE
         try:
             session, outcome = await self._load(session_id_hash, policy)
         finally:
-            self._metrics.loaded(outcome, time.perf_counter() - started)
+            metrics.loaded(outcome, time.perf_counter() - started)
         return session
+
+    async def _found(self, session_id_hash: str, policy: OutagePolicy) -> Session | None:
+        return (await self._load(session_id_hash, policy))[0]
 
     async def _load(
         self, session_id_hash: str, policy: OutagePolicy

@@ -202,10 +202,11 @@ def _data_words(data: Mapping[str, Any]) -> list[str]:
 
 def _fields(session: Session) -> list[str | int]:
     """Names and values of the hash, without the user and the epoch."""
-    auth_time = session.auth_time
+    auth_time, renewed_at = session.auth_time, session.renewed_at
     record = {
         "created_at": _milliseconds(session.created_at),
         "auth_time": None if auth_time is None else _milliseconds(auth_time),
+        "renewed_at": None if renewed_at is None else _milliseconds(renewed_at),
         "amr": session.amr,
         "auth_epoch": session.auth_epoch,
         "remember": session.remember,
@@ -229,7 +230,8 @@ def _session(found: list[Any]) -> Session:
     session_id, touched, flat = found
     fields: dict[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
     record: dict[str, Any] = json.loads(fields[b"r"])
-    user, idle, auth_time = fields[b"u"], fields[b"i"], record["auth_time"]
+    user, idle = fields[b"u"], fields[b"i"]
+    auth_time, renewed_at = record["auth_time"], record["renewed_at"]
     return Session.model_construct(
         session_id=session_id.decode(),
         public_id=fields[b"p"].decode(),
@@ -245,6 +247,7 @@ def _session(found: list[Any]) -> Session:
         epoch=fields[b"e"].decode() or None,
         remember=record["remember"],
         rotated_from=fields[b"f"].decode() or None,
+        renewed_at=None if renewed_at is None else _moment(renewed_at),
         ip=record["ip"],
         user_agent=record["user_agent"],
         data={k[2:].decode(): json.loads(v) for k, v in fields.items() if k[:2] == b"d:"},

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
+from tijolo.sessions.current import RequestSession, request_session
 from tijolo.sessions.dependencies import CurrentRequestSession, CurrentSession, CurrentUserId
-from tijolo.sessions.request_session import RequestSession, request_session
 from tijolo.sessions.schemas import (
     RevokedSessionsSchema,
     SessionLoginSchema,

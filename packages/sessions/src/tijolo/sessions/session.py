@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from tijolo.core import BaseSchema, generate_opaque_token, to_utc
 
@@ -41,7 +48,7 @@ class Session(BaseSchema):
 
     model_config = ConfigDict(frozen=True)
 
-    session_id: str = Field(min_length=1, max_length=64)
+    session_id: str = Field(min_length=1, max_length=64, repr=False)
     """SHA-256 of the cookie's value: the key at rest, never the value itself."""
     public_id: str = Field(default_factory=_public_id, min_length=1, max_length=64)
     """Random and independent of the cookie: names the session in a list of devices."""
@@ -65,16 +72,22 @@ class Session(BaseSchema):
     epoch: str | None = None
     """The store's own: which logins of the user this one ends with."""
     remember: bool = False
-    rotated_from: str | None = Field(default=None, max_length=64)
+    rotated_from: str | None = Field(default=None, max_length=64, repr=False)
     """The ``session_id`` before this one."""
     renewed_at: Moment | None = None
     """When the id was last replaced; ``created_at`` stays the sign-in's."""
     ip: Annotated[str | None, _cut(MAX_IP_CHARACTERS)] = None
     user_agent: Annotated[str | None, _cut(MAX_USER_AGENT_CHARACTERS)] = None
-    data: dict[str, Any] = Field(default_factory=dict[str, Any])
+    data: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
     """What the service keeps in it: JSON values by name."""
     touched: bool = Field(default=False, exclude=True)
     """Whether this reading moved ``last_seen_at``; not kept."""
+
+    @model_validator(mode="after")
+    def _ends_in_order(self) -> Session:
+        if self.expires_at > self.absolute_expires_at:
+            raise ValueError("expires_at is after absolute_expires_at, which is the latest end")
+        return self
 
     @classmethod
     def start(

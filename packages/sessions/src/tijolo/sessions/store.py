@@ -90,7 +90,11 @@ class SessionStore(Protocol):
         ...
 
     async def delete(self, session_id_hash: str) -> bool:
-        """End one session; whether there was one."""
+        """End one session; whether there was one.
+
+        The id of a session that was rotated with an overlap ends the new one: who logs out with
+        an old cookie is logged out.
+        """
         ...
 
     async def delete_by_public_id(self, user_id: UUID, public_id: str) -> bool:
@@ -98,7 +102,10 @@ class SessionStore(Protocol):
         ...
 
     async def delete_by_user(self, user_id: UUID, *, keep: str | None = None) -> int:
-        """End all of a user's sessions, those being made included, by one write.
+        """End all of a user's sessions, by one write and without a list of them.
+
+        Whatever is made of them meanwhile ends too. A login that began before, and is kept after,
+        is a new session: who changes a password compares ``auth_epoch`` as well.
 
         Args:
             user_id: Whose.

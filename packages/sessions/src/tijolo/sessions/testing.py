@@ -150,7 +150,7 @@ class SessionStoreContract:
         clock.advance(59.9)
         early = await store.get(session.session_id, touch_seconds=60)
         assert early == session
-        assert early.touched is False
+        assert not session.touched
         clock.advance(0.1)
         due = await store.get(session.session_id, touch_seconds=60)
         assert due is not None
@@ -534,6 +534,7 @@ class SessionStoreContract:
 
         ends: list[Callable[[Session], Awaitable[Any]]] = [
             lambda new: store.delete(new.session_id),
+            lambda new: store.delete(new.rotated_from or ""),
             lambda new: store.delete_by_public_id(user_id, new.public_id),
             lambda new: store.delete_by_user(user_id),
             by_rotation,
@@ -542,7 +543,7 @@ class SessionStoreContract:
             old = await store.create(_session(clock, user_id=user_id))
             new = _session(clock, user_id=user_id)
             assert await store.rotate(old.session_id, new, overlap_seconds=60)
-            assert await end(new)
+            assert await end(new.model_copy(update={"rotated_from": old.session_id}))
             assert await store.get(old.session_id) is None
             assert await store.get(new.session_id) is None
 

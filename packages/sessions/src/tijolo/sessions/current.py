@@ -6,13 +6,12 @@ import math
 import time
 from collections.abc import Awaitable, Iterable
 from datetime import timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Scope, Send
 
-from tijolo.core import AppException, hash_opaque_token, set_user_id
+from tijolo.core import AppException, hash_opaque_token
 from tijolo.sessions._changes import DataChanges
 from tijolo.sessions._response import made_private, refuse_instead
 from tijolo.sessions.cookie import Header
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SCOPE_KEY = "tijolo.session"
-_text_of = lru_cache(maxsize=4096)(str)  # which takes longer than the rest of a cached load
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 # a slower answer might put an id back that another answer has replaced meanwhile
 _RENEW_COOKIE_WITHIN_SECONDS = 5.0
@@ -65,7 +63,9 @@ class RequestSession:
         self._value = presented
         self._presented_id = None
         if presented is not None:
-            self._presented_id = self._name_session(hash_opaque_token(presented))
+            self._presented_id = session_id = hash_opaque_token(presented)
+            # what CSRFMiddleware binds its tokens to
+            scope.setdefault("state", {})["session_id"] = session_id
 
     @property
     def auth(self) -> SessionAuth:
@@ -93,7 +93,7 @@ class RequestSession:
         if self._presented_id is not None:
             self.refuse_cross_site()
             try:
-                record = await self.auth.reader.load(self._presented_id, policy=policy)
+                record = await self._layer.load(self._presented_id, policy=policy)
             except SessionStoreUnavailableException:
                 if policy is not OutagePolicy.ANONYMOUS:
                     raise
@@ -380,8 +380,6 @@ class RequestSession:
             return
         if record.touched:
             self._touched_at = time.monotonic()
-        if record.user_id is not None:
-            set_user_id(_text_of(record.user_id))
 
     def _adopt(self, record: Session, value: str) -> None:
         self._used = self._read = True
@@ -401,10 +399,8 @@ class RequestSession:
         left = (record.expires_at - self.auth.now()).total_seconds()
         self._cookie = self._layer.cookie.set_header(value, max(1, math.ceil(left)))
 
-    def _name_session(self, session_id: str | None) -> str | None:
-        # what CSRFMiddleware binds its tokens to
+    def _name_session(self, session_id: str | None) -> None:
         self._scope.setdefault("state", {})["session_id"] = session_id
-        return session_id
 
     def _check_read(self) -> None:
         if not self._read and not self._unknown:
