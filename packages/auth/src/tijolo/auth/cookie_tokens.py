@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from typing import cast
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from tijolo.core import ForbiddenException
 from tijolo.web import SameSite, clear_cookie, set_cookie
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ORIGIN = re.compile(r"https?://([^/?#@\s]+)")
 
 
 class CrossSiteRequestException(ForbiddenException):
@@ -29,6 +31,11 @@ class CookieTransport:
     A browser sends it by itself, for other sites' pages too. What changes something, and every
     WebSocket, must therefore come from a page of the same origin, as ``Sec-Fetch-Site`` or
     ``Origin`` say. What sends neither is no browser that could be tricked.
+
+    Raises:
+        ValueError: for a name, path, domain and ``secure`` that browsers refuse together, or a
+            trusted origin that no browser would send.
+        TypeError: for origins as one text.
     """
 
     name: str = "__Host-access_token"
@@ -38,6 +45,15 @@ class CookieTransport:
     samesite: SameSite = "lax"
     trusted_origins: frozenset[str] = frozenset()
     """Other origins whose pages may call, such as ``https://app.example.com``."""
+
+    def __post_init__(self) -> None:
+        origins = cast("object", self.trusted_origins)
+        if isinstance(origins, str):
+            raise TypeError(f"trusted_origins must be a set of origins, got the text {origins!r}")
+        for origin in self.trusted_origins:
+            if not _ORIGIN.fullmatch(origin) or origin != origin.lower():
+                raise ValueError(f"{origin!r} is no origin such as https://app.example.com")
+        self.clear(Response())  # refuses what a browser would
 
     def set(self, response: Response, token: AccessToken) -> None:
         """Hand ``token`` to the browser for as long as it lives."""
@@ -83,4 +99,7 @@ class CookieTransport:
         site = connection.headers.get("sec-fetch-site")
         if site is not None:
             return site in ("same-origin", "none")
-        return origin is None or urlsplit(origin).netloc == connection.headers.get("host")
+        if origin is None:
+            return True
+        found = _ORIGIN.fullmatch(origin)
+        return found is not None and found[1] == connection.headers.get("host")
