@@ -65,12 +65,38 @@ class StoreContract:
         assert not await store.is_revoked(principal(epoch=30), "")
 
     async def test_ids_of_any_text(self, store, clock):
-        names = ["", "é ", "a:b", "x" * 10_000, "\n", "*", "\ud800"]
+        names = ["é ", "a:b", "x" * 10_000, "\n", "*", "\ud800"]
         for name in names:
             await store.revoke_session(name, expires_at=clock() + 60)
         for name in names:
             assert await store.is_revoked(principal(session_id=name), "")
         assert not await store.is_revoked(principal(session_id="a"), "")
+
+    async def test_no_name_is_not_everybody_without_one(self, store, clock):
+        for revoke in (store.revoke_token, store.revoke_session):
+            with pytest.raises(ValueError, match="needs the id"):
+                await revoke("", expires_at=clock() + 60)
+        with pytest.raises(ValueError, match="needs the id"):
+            await store.revoke_before_epoch("", 1, expires_at=clock() + 60)
+        assert not await store.is_revoked(principal(token_id="", session_id=None), "")
+
+    async def test_the_largest_epoch_is_kept_exactly(self, store, clock):
+        most = 2**53 - 1
+        await store.revoke_before_epoch("7", most, expires_at=clock() + 60)
+        assert await store.is_revoked(principal(epoch=most - 1), "")
+        assert not await store.is_revoked(principal(epoch=most), "")
+
+    @pytest.mark.parametrize("epoch", [-1, 2**53, 10**18, True, 1.0, "3", None])
+    async def test_what_is_no_epoch_is_refused(self, store, clock, epoch):
+        """Redis keeps numbers of 15 digits or so; a user with more could not be asked about."""
+        with pytest.raises(ValueError, match="an epoch is"):
+            await store.revoke_before_epoch("7", epoch, expires_at=clock() + 60)
+        assert not await store.is_revoked(principal(), "")
+
+    @pytest.mark.parametrize("moment", [float("nan"), float("inf"), 1e300, 10**400, None])
+    async def test_what_is_no_moment_is_refused(self, store, moment):
+        with pytest.raises(ValueError, match="seconds since the epoch"):
+            await store.revoke_token("t1", expires_at=moment)
 
 
 class TestMemory(StoreContract):
@@ -103,6 +129,29 @@ class TestMemory(StoreContract):
         await store.revoke_token("t8", expires_at=clock() + 60)
         with pytest.raises(ValueError, match="1 or more"):
             MemoryRevocationStore(max_entries=0)
+
+    async def test_room_is_made_a_little_at_a_time(self, clock):
+        """Looking through all of it for each new one held the event loop 15 ms each time."""
+        looked_at = 0
+
+        class Counting(MemoryRevocationStore):
+            def _make_room(self, now):
+                nonlocal looked_at
+                before = len(self._entries)
+                super()._make_room(now)
+                looked_at = max(looked_at, before - len(self._entries))
+
+        store = Counting(max_entries=1000, clock=clock)
+        for n in range(1000):
+            await store.revoke_token(f"t{n}", expires_at=clock() + 10)
+        await store.revoke_token("t999", expires_at=clock() + 500)
+        clock.pass_seconds(11)
+        for n in range(990):
+            await store.revoke_token(f"x{n}", expires_at=clock() + 60)
+        assert looked_at <= 100
+        assert await store.is_revoked(principal(token_id="t999"), "")
+        assert await store.is_revoked(principal(token_id="x0"), "")
+        assert len(store._entries) == len(store._ends) == 991
 
 
 @pytest.mark.redis
@@ -270,6 +319,46 @@ async def test_an_answer_is_believed_for_a_while_and_no_longer(clock):
     for _ in range(3):
         await every_time.is_revoked(principal(), "")
     assert checker.asked == 10
+
+
+async def test_a_late_answer_does_not_bring_a_token_back_to_life(clock):
+    """The question was asked before the revocation, and its answer comes after one asked since."""
+    answers = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    asked = iter(answers)
+
+    class InOrder:
+        async def is_revoked(self, principal, token):
+            return await next(asked)
+
+    guard = GuardedChecker(InOrder(), cache_seconds=10, clock=clock)
+    before = asyncio.create_task(guard.is_revoked(principal(), ""))
+    since = asyncio.create_task(guard.is_revoked(principal(), ""))
+    await asyncio.sleep(0)
+    answers[1].set_result(True)
+    assert await since
+    answers[0].set_result(False)
+    assert await before
+    assert await guard.is_revoked(principal(), "")
+
+
+async def test_an_answer_is_as_old_as_its_question(clock):
+    class Slow:
+        asked = 0
+
+        async def is_revoked(self, principal, token):
+            self.asked += 1
+            clock.pass_seconds(2)
+            return False
+
+    checker = Slow()
+    guard = GuardedChecker(checker, cache_seconds=10, clock=clock)
+    await guard.is_revoked(principal(), "")
+    clock.pass_seconds(7.9)
+    await guard.is_revoked(principal(), "")
+    assert checker.asked == 1
+    clock.pass_seconds(0.2)
+    await guard.is_revoked(principal(), "")
+    assert checker.asked == 2
 
 
 async def test_a_token_without_an_id_is_asked_about_every_time(clock):
