@@ -12,6 +12,8 @@ REQUIRED_CLAIMS = frozenset({"iss", "exp", "aud", "sub", "client_id", "iat", "jt
 """What an access token must have (RFC 9068, section 2.2)."""
 
 NOTHING: frozenset[str] = frozenset()
+MAX_EPOCH = 2**53 - 1
+"""RFC 8259, section 6: beyond it, readers of JSON round."""
 _MAX_LEEWAY_SECONDS = 300
 _LAST_MOMENT = 253_402_300_800  # the end of the year 9999: what a datetime can hold
 
@@ -49,9 +51,12 @@ def is_moment(value: object) -> TypeGuard[int | float]:
     Python reads NaN, Infinity and booleans as numbers too, and whole ones of any size.
     """
     kind = type(value)
-    return (kind is int or kind is float) and (
-        -_LAST_MOMENT < cast("float", value) < _LAST_MOMENT
-    )
+    return (kind is int or kind is float) and (-_LAST_MOMENT < cast("float", value) < _LAST_MOMENT)
+
+
+def is_epoch(value: object) -> TypeGuard[int]:
+    """Whether ``value`` is a whole number that every JSON reader and store keeps exactly."""
+    return type(value) is int and 0 <= value <= MAX_EPOCH
 
 
 def text_list(value: object) -> tuple[str, ...]:

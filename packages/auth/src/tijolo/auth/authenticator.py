@@ -8,9 +8,9 @@ from starlette.requests import HTTPConnection
 
 from tijolo.auth._compact import UnknownKeyException
 from tijolo.auth.principal import Principal
-from tijolo.auth.revocation import RevocationChecker
+from tijolo.auth.revocation import RevocationChecker, RevocationUnavailableException
 from tijolo.auth.token_verifier import TokenVerifier
-from tijolo.core import InvalidTokenException
+from tijolo.core import AppException, InvalidTokenException
 
 
 class Authenticator(Protocol):
@@ -56,6 +56,7 @@ class TokenAuthenticator:
     Args:
         verifier: Signature and claims.
         revocation: Asked at every call; None believes tokens until they expire (stateless).
+            What it raises is a 503; ``GuardedChecker`` adds a deadline and a choice.
     """
 
     def __init__(
@@ -76,6 +77,14 @@ class TokenAuthenticator:
             principal = self.verifier.verify(token)
         except UnknownKeyException:
             principal = await self.verifier.verify_with_refresh(token)
-        if self.revocation is not None and await self.revocation.is_revoked(principal, token):
+        if self.revocation is None:
+            return principal
+        try:
+            revoked = await self.revocation.is_revoked(principal, token)
+        except AppException:
+            raise
+        except Exception as error:
+            raise RevocationUnavailableException(retry_after_seconds=1) from error
+        if revoked:
             raise InvalidTokenException("The token was revoked", code="TOKEN_REVOKED")
         return principal

@@ -15,7 +15,7 @@ from fastapi.security import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
-from tijolo.auth._claims import text_list
+from tijolo.auth._claims import is_epoch, text_list
 from tijolo.auth.authenticator import Authenticator, RequestAuthenticator
 from tijolo.auth.challenges import InvalidRequestException
 from tijolo.auth.cookie_tokens import CookieTransport
@@ -48,7 +48,7 @@ class _Utils:
             issued_at=claims["iat"],
             expires_at=claims["exp"],
             auth_time=since if type(since) in (int, float) else None,
-            epoch=epoch if type(epoch) is int else 0,
+            epoch=epoch if is_epoch(epoch) else 0,
             roles=claimed(claims.get("roles")),
             permissions=claimed(claims.get("permissions")),
             scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),

@@ -140,10 +140,7 @@ def _is_personal(folded: str, personal: set[str | None]) -> bool:
     """Little is left of the password without the user's own words."""
     known = {_folded(text[:_MOST_OF_A_NAME]) for text in personal if text}
     words = {
-        word
-        for text in known
-        for word in (text, *re.split(r"[\W_]+", text))
-        if len(word) >= 4
+        word for text in known for word in (text, *re.split(r"[\W_]+", text)) if len(word) >= 4
     }
     rest = folded
     for word in sorted(words, key=len, reverse=True):
