@@ -156,7 +156,7 @@ async def test_the_log_and_the_integrations_are_for_operators(running):
     async with running() as shop:
         who = await customer(shop)
         await order(shop, who)
-        page = await shop.get("/logs", params={"text": "order placed"})
+        page = await shop.get("/logs", params={"q": "order placed"})
         assert page.status_code == 200
         assert "order placed" in page.text
         assert who["document"] not in page.text
