@@ -14,7 +14,7 @@ from tijolo.core import ForbiddenException
 from tijolo.web import SameSite, clear_cookie, is_from_own_page, set_cookie
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_ORIGIN = re.compile(r"https?://([^/?#@\s]+)")
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+", re.IGNORECASE)
 
 
 class CrossSiteRequestException(ForbiddenException):
@@ -52,7 +52,7 @@ class CookieTransport:
         if isinstance(origins, str):
             raise TypeError(f"trusted_origins must be a set of origins, got the text {origins!r}")
         for origin in self.trusted_origins:
-            if not _ORIGIN.fullmatch(origin) or origin != origin.lower():
+            if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin such as https://app.example.com")
         self.clear(Response())  # refuses what a browser would
 
