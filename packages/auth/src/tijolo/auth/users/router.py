@@ -105,7 +105,7 @@ def make_auth_router(
         from tijolo.auth.users.pages import make_auth_pages_router
 
         pages = make_auth_pages_router(
-            service, session_factory=session_factory, name=prefix, template_dir=template_dir
+            service, name=prefix, template_dir=template_dir, logins=parts.entrance.logins
         )
         router.include_router(pages, prefix="/pages")
     return router
