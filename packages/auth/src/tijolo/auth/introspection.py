@@ -38,6 +38,32 @@ _FORM: dict[str, Any] = {
     }
 }
 
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "No form with one token."},
+    401: {"description": "Who asks has not shown who they are."},
+    413: {"description": "The form is larger than any token."},
+    503: {"description": "Whether the token is good cannot be told now."},
+}
+_INTROSPECTED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "`active`, and where it is true what the token says.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["active"],
+                    "properties": {"active": {"type": "boolean"}},
+                }
+            }
+        },
+    },
+    **_REFUSED,
+}
+_REVOKED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The token is not good any more, or never was."},
+    **_REFUSED,
+}
+
 
 def make_introspection_router(
     tokens: Authenticator,
@@ -59,7 +85,13 @@ def make_introspection_router(
     """
     router = APIRouter(tags=list(tags or ["auth"]), dependencies=[Depends(access)])
 
-    @router.post(path, name="introspect", summary="Whether a token is good", openapi_extra=_FORM)
+    @router.post(
+        path,
+        name="introspect",
+        summary="Whether a token is good",
+        responses=_INTROSPECTED,
+        openapi_extra=_FORM,
+    )
     async def introspect(request: Request) -> Response:
         token = await _token_of(request)
         try:
@@ -93,7 +125,14 @@ def make_revocation_router(
     """
     router = APIRouter(tags=list(tags or ["auth"]), dependencies=[Depends(access)])
 
-    @router.post(path, name="revoke", summary="End a token", openapi_extra=_FORM)
+    @router.post(
+        path,
+        name="revoke",
+        summary="End a token",
+        response_class=Response,
+        responses=_REVOKED,
+        openapi_extra=_FORM,
+    )
     async def revoke(request: Request) -> Response:
         token = await _token_of(request)
         try:

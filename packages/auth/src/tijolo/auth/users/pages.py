@@ -6,15 +6,14 @@ form, and only what a person sends by the button is consumed. Without scripts, t
 pasted into the form.
 """
 
-# No `from __future__ import annotations`: the routes name local dependencies.
+from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
-from fastapi.routing import APIRoute
+from fastapi import APIRouter
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from starlette.responses import HTMLResponse, Response
 
 from tijolo.auth.forms import InvalidFormException, read_form
 from tijolo.auth.password_policy import WeakPasswordException
+from tijolo.auth.throttle import LoginThrottle
 from tijolo.auth.user_settings import LINKS
 from tijolo.auth.users.errors import EmailTakenException, OneTimeTokenException
 from tijolo.auth.users.locales import localised_names, wanted_locale
@@ -41,7 +41,6 @@ _POLICY = (
 )
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 _MOST_TOKEN_CHARACTERS = 4096
-_KEPT = "tijolo_auth_form"
 
 Act = Callable[[AsyncSession, str, str], Awaitable[object]]
 
@@ -62,18 +61,18 @@ class _Page:
 def make_auth_pages_router(
     service: UserAuthService,
     *,
-    session_factory: Callable[..., Any],
     name: str = "",
     template_dir: str | Path | None = None,
+    logins: LoginThrottle | None = None,
 ) -> APIRouter:
     """The pages ``/activate``, ``/reset-password`` and ``/confirm-email``.
 
     Args:
-        service: Does the work.
-        session_factory: The unit of work of a request: ``db.session_dependency``.
+        service: Does the work, in transactions of its ``db``.
         name: Keeps the names of the routes apart, where a service has several such routers.
         template_dir: Templates that go before ours of the same name; ``activation_form.pt.html``
             goes before ``activation_form.html`` for who reads Portuguese.
+        logins: Forgets the failures of an account whose password was reset.
 
     Raises:
         ValueError: A link of the settings has its token elsewhere than in the fragment.
@@ -81,12 +80,12 @@ def make_auth_pages_router(
     _refuse_logged_tokens(service)
     shown = _Shown(service, template_dir)
     router = APIRouter()
-    for page in _pages(service, name.strip("/").replace("/", "-")):
-        _add(router, shown, page, session_factory)
+    for page in _pages(service, name.strip("/").replace("/", "-"), logins):
+        _add(router, service, shown, page)
     return router
 
 
-def _pages(service: UserAuthService, name: str) -> list[_Page]:
+def _pages(service: UserAuthService, name: str, logins: LoginThrottle | None) -> list[_Page]:
     settings = service.auth_settings
 
     async def activate(session: AsyncSession, token: str, _: str) -> None:
@@ -94,7 +93,9 @@ def _pages(service: UserAuthService, name: str) -> list[_Page]:
 
     async def reset(session: AsyncSession, token: str, password: str) -> None:
         new = SecretStr(password)
-        await service.confirm_password_reset(session, token=token, new_password=new)
+        user = await service.confirm_password_reset(session, token=token, new_password=new)
+        if logins is not None:
+            await logins.reset(user.email)
 
     async def confirm(session: AsyncSession, token: str, _: str) -> None:
         await service.confirm_email_change(session, token=token)
@@ -128,17 +129,22 @@ def _pages(service: UserAuthService, name: str) -> list[_Page]:
     ]
 
 
-def _add(
-    router: APIRouter, shown: "_Shown", page: _Page, session_factory: Callable[..., Any]
-) -> None:
+def _add(router: APIRouter, service: UserAuthService, shown: _Shown, page: _Page) -> None:
     async def show(request: Request) -> Response:
         return await shown.form(request, page)
 
-    async def submit(
-        request: Request, session: Annotated[AsyncSession, Depends(session_factory)]
-    ) -> Response:
-        fields = await _fields(request, page)
-        await page.act(session, fields["token"], fields.get("new_password", ""))
+    async def submit(request: Request) -> Response:
+        token = ""
+        try:
+            fields = await _fields(request, page)
+            token = fields["token"]
+            # of its own: what is refused is rolled back, and then shown
+            async with service.db.transaction() as session:
+                await page.act(session, token, fields.get("new_password", ""))
+        except WeakPasswordException as error:
+            return await shown.form(request, page, token=token, error=error)
+        except (OneTimeTokenException, EmailTakenException, InvalidFormException) as error:
+            return await shown.page(request, page.error, status=error.status_code)
         return await shown.page(request, page.success)
 
     for method, endpoint, extra in (("GET", show, None), ("POST", submit, _form_of(page))):
@@ -150,7 +156,6 @@ def _add(
             response_class=HTMLResponse,
             responses=_answers(method),
             openapi_extra=extra,
-            route_class_override=_route_class(shown, page),
         )
 
 
@@ -204,42 +209,17 @@ class _Shown:
         )
 
 
-def _route_class(shown: _Shown, page: _Page) -> type[APIRoute]:
-    class PageRoute(APIRoute):
-        """Shows what is refused as a page, after the unit of work was rolled back."""
-
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            handle = super().get_route_handler()
-
-            async def handle_page(request: Request) -> Response:
-                try:
-                    return await handle(request)
-                except WeakPasswordException as error:
-                    fields = await _fields(request, page)
-                    return await shown.form(request, page, token=fields["token"], error=error)
-                except (OneTimeTokenException, EmailTakenException, InvalidFormException) as error:
-                    return await shown.page(request, page.error, status=error.status_code)
-
-            return handle_page
-
-    return PageRoute
-
-
 async def _fields(request: Request, page: _Page) -> dict[str, str]:
     """The fields of the form: the token cut out of the link, the password as it was typed.
 
     Raises:
         InvalidFormException: A field is missing, or there several times.
     """
-    kept: dict[str, str] | None = getattr(request.state, _KEPT, None)
-    if kept is not None:
-        return kept
     form = await read_form(request)
     if any(len(form.get(field, [])) != 1 for field in page.fields):
         raise InvalidFormException
     fields = {field: form[field][0] for field in page.fields}
     fields["token"] = token_in(fields["token"])
-    setattr(request.state, _KEPT, fields)
     return fields
 
 

@@ -41,7 +41,7 @@ from tijolo.core import UnauthorizedException
 
 SessionFactory = Callable[..., AsyncIterator[AsyncSession]] | Callable[..., Any]
 _ERRORS = {
-    400: "The link or the code is not valid any more, or tokens cannot be delivered so.",
+    400: "No JSON; or the link is not valid any more; or tokens cannot be delivered so.",
     401: "Nobody is logged in, or what was shown is not good.",
     403: "Another site's page made the request.",
     409: "Another account took the address meanwhile.",
@@ -105,7 +105,7 @@ def make_auth_router(
         from tijolo.auth.users.pages import make_auth_pages_router
 
         pages = make_auth_pages_router(
-            service, session_factory=session_factory, name=prefix, template_dir=template_dir
+            service, name=prefix, template_dir=template_dir, logins=parts.entrance.logins
         )
         router.include_router(pages, prefix="/pages")
     return router
@@ -126,7 +126,7 @@ class _Parts:
 def _add_signup(router: APIRouter, parts: _Parts) -> None:
     service, entrance = parts.service, parts.entrance
 
-    @router.post("/signup", status_code=202, responses=_errors(422, 429, 503))
+    @router.post("/signup", status_code=202, responses=_errors(400, 422, 429, 503))
     async def signup(
         payload: SignupSchema,
         request: Request,
@@ -154,7 +154,7 @@ def _add_signup(router: APIRouter, parts: _Parts) -> None:
         user = await service.activate(session, token=payload.token.get_secret_value())
         return ActivationResponseSchema(user_id=user.id)
 
-    @router.post("/activation/resend", status_code=202, responses=_errors(422, 429, 503))
+    @router.post("/activation/resend", status_code=202, responses=_errors(400, 422, 429, 503))
     async def resend_activation(
         payload: EmailSchema,
         request: Request,
@@ -204,7 +204,7 @@ def _add_mfa(router: APIRouter, parts: _Parts) -> None:
 def _add_refresh(router: APIRouter, parts: _Parts) -> None:
     service, delivery = parts.service, parts.delivery
 
-    @router.post("/refresh", responses=_errors(401, 403, 422))
+    @router.post("/refresh", responses=_errors(400, 401, 403, 422))
     async def refresh(
         request: Request,
         response: Response,
@@ -221,7 +221,7 @@ def _add_refresh(router: APIRouter, parts: _Parts) -> None:
         pair = await service.refresh(session, token=token)
         return delivery.hand_out(response, pair, "cookie")
 
-    @router.post("/logout", status_code=204, responses=_errors(403, 422))
+    @router.post("/logout", status_code=204, responses=_errors(400, 403, 422))
     async def logout(
         request: Request,
         response: Response,
@@ -241,7 +241,7 @@ def _add_refresh(router: APIRouter, parts: _Parts) -> None:
 def _add_reset(router: APIRouter, parts: _Parts) -> None:
     service, entrance = parts.service, parts.entrance
 
-    @router.post("/password-reset/request", status_code=202, responses=_errors(422, 429, 503))
+    @router.post("/password-reset/request", status_code=202, responses=_errors(400, 422, 429, 503))
     async def request_password_reset(
         payload: PasswordResetRequestSchema,
         request: Request,
@@ -321,7 +321,7 @@ def _add_email_change(router: APIRouter, parts: _Parts) -> None:
     service, entrance = parts.service, parts.entrance
 
     @router.post(
-        "/email-change/request", status_code=202, responses=_errors(401, 403, 422, 429, 503)
+        "/email-change/request", status_code=202, responses=_errors(400, 401, 403, 422, 429, 503)
     )
     async def request_email_change(
         payload: EmailChangeRequestSchema,
