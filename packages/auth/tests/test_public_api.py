@@ -7,7 +7,7 @@ import tijolo.auth
 
 PUBLIC = """
     ALGORITHMS MAX_PASSWORD_BYTES ROLE_HIERARCHY AccessDependency AccessToken
-    AttemptThrottle AuthDeps AuthProblem Authenticator CookieTransport
+    AttemptThrottle AuthDeps AuthProblem AuthSettings Authenticator CookieTransport
     CrossSiteRequestException FailureMode Fetch FetchError FetchRequest FetchResponse
     GuardedChecker HashService HashingBusyException InsecureAuthSettingsError
     InsufficientAuthenticationException InsufficientPermissionException

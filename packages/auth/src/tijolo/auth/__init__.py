@@ -29,12 +29,9 @@ from tijolo.auth.dependencies import (
     make_jwt_user_dependency,
 )
 from tijolo.auth.fetching import Fetch, FetchError, FetchRequest, FetchResponse, ThreadedFetch
+from tijolo.auth.forms import InvalidFormException
 from tijolo.auth.hashing import HashingBusyException, HashService
-from tijolo.auth.introspection import (
-    InvalidFormException,
-    make_introspection_router,
-    make_revocation_router,
-)
+from tijolo.auth.introspection import make_introspection_router, make_revocation_router
 from tijolo.auth.jwks import JWKSClient, KeysUnavailableException, make_jwks_router, read_jwks
 from tijolo.auth.jwt_utils import JWTUtils
 from tijolo.auth.key_ring import KeyRing, KeySource
@@ -82,6 +79,7 @@ from tijolo.auth.throttle import (
 )
 from tijolo.auth.token_issuer import AccessToken, TokenIssuer
 from tijolo.auth.token_verifier import TokenVerifier
+from tijolo.auth.user_settings import AuthSettings
 from tijolo.auth.x_token import TokenDependency, make_token_dependency, require_x_token
 
 __all__ = [
@@ -93,6 +91,7 @@ __all__ = [
     "AttemptThrottle",
     "AuthDeps",
     "AuthProblem",
+    "AuthSettings",
     "Authenticator",
     "CookieTransport",
     "CrossSiteRequestException",

@@ -41,11 +41,15 @@ class CookieTransport:
 
     def set(self, response: Response, token: AccessToken) -> None:
         """Hand ``token`` to the browser for as long as it lives."""
+        self.set_text(response, token.token, max_age_seconds=token.expires_in_seconds)
+
+    def set_text(self, response: Response, text: str, *, max_age_seconds: int) -> None:
+        """The same of a token of another kind."""
         set_cookie(
             response,
             self.name,
-            token.token,
-            max_age=token.expires_in_seconds,
+            text,
+            max_age=max_age_seconds,
             path=self.path,
             domain=self.domain,
             secure=self.secure,

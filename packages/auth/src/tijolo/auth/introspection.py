@@ -3,18 +3,17 @@
 # No `from __future__ import annotations`: the routes' annotations are local names.
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import JSONResponse
 
 from tijolo.auth.authenticator import Authenticator
+from tijolo.auth.forms import InvalidFormException, read_form
 from tijolo.auth.principal import Principal
 from tijolo.auth.revocation import RevocationStore
 from tijolo.auth.token_verifier import TokenVerifier
-from tijolo.core import BadRequestException, FileTooLargeException, UnauthorizedException
+from tijolo.core import UnauthorizedException
 
-_MAX_FORM_BYTES = 16_384
 _NO_STORE = {"Cache-Control": "no-store"}
 _SHOWN = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "sid")
 _FORM: dict[str, Any] = {
@@ -34,13 +33,6 @@ _FORM: dict[str, Any] = {
         },
     }
 }
-
-
-class InvalidFormException(BadRequestException):
-    """The request is no form with one ``token`` (RFC 6749, section 5.2)."""
-
-    code = "INVALID_REQUEST"
-    message = "Send a form with one token"
 
 
 def make_introspection_router(
@@ -119,23 +111,13 @@ def _description(principal: Principal) -> dict[str, Any]:
 
 
 async def _token_of(request: Request) -> str:
-    """The ``token`` of the form, read within bounds.
+    """The ``token`` of the form (RFC 6749, section 5.2).
 
     Raises:
         InvalidFormException: There is none, or several.
         FileTooLargeException: The form is larger than any token.
     """
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _MAX_FORM_BYTES:
-            raise FileTooLargeException("The form is too large")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        fields = parse_qs(body.decode("ascii"), max_num_fields=20)
-    except ValueError:
-        raise InvalidFormException from None
-    found = fields.get("token", [])
-    if kind != "application/x-www-form-urlencoded" or len(found) != 1:
-        raise InvalidFormException
+    found = (await read_form(request)).get("token", [])
+    if len(found) != 1 or not found[0]:
+        raise InvalidFormException("Send a form with one token")
     return found[0]

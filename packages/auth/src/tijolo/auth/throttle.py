@@ -197,6 +197,14 @@ class _ByAccountAndAddress:
             await self._take(self._key("address", group), (self._of_address,))
         await self._take(self._key("account", account), self._of_account)
 
+    async def refund(self, account: str) -> bool:
+        """Give the account's attempt back, which was not made; the address' stays used.
+
+        Returns:
+            False where the store is down.
+        """
+        return await self._store.refund(self._key("account", account), self._of_account)
+
     async def reset(self, account: str) -> bool:
         """Forget the account's attempts, as after a password reset; False if the store is down."""
         return await self._store.reset(self._key("account", account))

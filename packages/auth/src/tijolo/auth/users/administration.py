@@ -40,7 +40,7 @@ class Administration:
     ) -> OneTimeLink:
         """As ``UserAuthService.request_email_change``."""
         parts, settings = self._parts, self._parts.settings
-        address = normalize_email(new_email)
+        address, user = normalize_email(new_email), await parts.own(session, user)
         parts.mails.outbox.check_room()
         if user.hashed_password is not None:
             await self._credentials.check_own(session, user, password or "")

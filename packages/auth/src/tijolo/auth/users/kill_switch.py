@@ -36,7 +36,7 @@ class KillSwitch:
         self, session: AsyncSession, user: BaseUserModel, *, reason: str
     ) -> None:
         """Raise the epoch of ``user``."""
-        model = self._parts.user_model
+        model, user = self._parts.user_model, await self._parts.own(session, user)
         await session.flush()
         await session.execute(
             update(model).where(model.id == user.id).values(auth_epoch=model.auth_epoch + 1),

@@ -85,6 +85,7 @@ class Logins:
         self, session: AsyncSession, user: BaseUserModel, *, amr: Iterable[str]
     ) -> TokenPair:
         """As ``UserAuthService.start_login``."""
+        user = await self._parts.own(session, user)
         if not user.may_log_in:
             raise InvalidCredentialsException
         methods, now = sorted({*amr}), self._parts.clock()

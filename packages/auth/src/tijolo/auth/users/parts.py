@@ -19,7 +19,7 @@ from tijolo.auth.users.events import Events
 from tijolo.auth.users.mails import Mails
 from tijolo.auth.users.models import NAME_CHARACTERS, BaseUserModel
 from tijolo.auth.users.one_time import OneTimeTokens
-from tijolo.core import ValidationException
+from tijolo.core import NotFoundException, ValidationException
 from tijolo.db import AsyncDatabaseManager
 
 
@@ -64,6 +64,19 @@ class AuthParts:
             # shared: several that lost a race to insert must not wait for each other
             query = query.with_for_update(read=True).execution_options(populate_existing=True)
         return await session.scalar(query)
+
+    async def own(self, session: AsyncSession, user: BaseUserModel) -> BaseUserModel:
+        """``user`` as an object of ``session``: a dependency may have read them by another one.
+
+        Raises:
+            NotFoundException: They are gone.
+        """
+        if user in session:
+            return user
+        found = await session.get(self.user_model, user.id)
+        if found is None:
+            raise NotFoundException
+        return found
 
     async def lock(self, session: AsyncSession, user_id: UUID) -> BaseUserModel | None:
         """The user as they are now, until the end of the transaction."""

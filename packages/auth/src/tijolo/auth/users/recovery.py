@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tijolo.auth.users.accounts import Accounts
 from tijolo.auth.users.addresses import normalize_email_or_none
 from tijolo.auth.users.credentials import Credentials
 from tijolo.auth.users.errors import OneTimeTokenException, WrongPasswordException
@@ -22,11 +21,8 @@ from tijolo.db import on_commit
 class Recovery:
     """Gives people a new password, and ends what was made with the old one."""
 
-    def __init__(
-        self, parts: AuthParts, accounts: Accounts, credentials: Credentials, switch: KillSwitch
-    ) -> None:
+    def __init__(self, parts: AuthParts, credentials: Credentials, switch: KillSwitch) -> None:
         self._parts = parts
-        self._accounts = accounts
         self._credentials = credentials
         self._switch = switch
 
@@ -83,9 +79,12 @@ class Recovery:
         hashed = await parts.hashing.hash(new_password)
         await parts.tokens.consume(session, token, UserTokenPurpose.PASSWORD_RESET)
         user = await parts.lock(session, known.id)
-        if user is None or not user.may_log_in:
+        if user is None or not _may_recover(user):
             raise OneTimeTokenException
         user.hashed_password = hashed
+        if user.status is UserStatus.PENDING:  # the link has shown that the address is theirs
+            user.status, user.activated_at = UserStatus.ACTIVE, parts.clock()
+            parts.events.after_commit(session, AuthEventKind.ACTIVATED, user.id)
         await self._changed(session, user, AuthEventKind.PASSWORD_RESET)
         return user
 
@@ -99,6 +98,7 @@ class Recovery:
     ) -> None:
         """As ``UserAuthService.change_password``."""
         parts = self._parts
+        user = await parts.own(session, user)
         stored = await self._credentials.check_own(session, user, current_password)
         parts.policy.check(new_password, personal=[user.email, user.name])
         hashed = await parts.hashing.hash(new_password)
@@ -122,8 +122,13 @@ class Recovery:
         self, session: AsyncSession, address: str | None, locale: str | None
     ) -> PasswordResetToken | None:
         user = None if address is None else await self._parts.find(session, address)
-        if user is not None and user.status is UserStatus.PENDING:
-            await self._accounts.send_activation(session, user, locale=locale)
-        if user is None or not user.may_log_in:
+        if user is None or not _may_recover(user):
             return None
         return await self.send_reset(session, user, locale=locale)
+
+
+def _may_recover(user: BaseUserModel) -> bool:
+    """A pending account as well: whoever owns the address may have lost the first link, and must
+    not be led to activate the password of a stranger who signed up with it.
+    """
+    return user.may_log_in or user.status is UserStatus.PENDING

@@ -14,13 +14,14 @@ from tijolo.auth.hashing import HashService
 from tijolo.auth.jwt_utils import JWTUtils
 from tijolo.auth.password_policy import PasswordPolicy
 from tijolo.auth.passwords import PasswordUtils
-from tijolo.auth.revocation import RevocationStore
+from tijolo.auth.revocation import RevocationChecker, RevocationStore
 from tijolo.auth.settings import JWTSettings
 from tijolo.auth.token_issuer import TokenIssuer
 from tijolo.auth.user_settings import AuthSettings
 from tijolo.auth.users.accounts import Accounts
 from tijolo.auth.users.administration import Administration
 from tijolo.auth.users.credentials import Credentials
+from tijolo.auth.users.epoch import EpochChecker
 from tijolo.auth.users.errors import OneTimeTokenException
 from tijolo.auth.users.events import Events, OnEvent
 from tijolo.auth.users.kill_switch import KillSwitch
@@ -158,7 +159,7 @@ class UserAuthService:
         self.kill_switch = KillSwitch(self.parts, revocation=self.revocation, keep_seconds=keep)
         self._credentials = Credentials(self.parts)
         self._accounts = Accounts(self.parts)
-        self._recovery = Recovery(self.parts, self._accounts, self._credentials, self.kill_switch)
+        self._recovery = Recovery(self.parts, self._credentials, self.kill_switch)
         self._administration = Administration(self.parts, self._credentials, self.kill_switch)
         self._logins = Logins(
             self.parts,
@@ -337,7 +338,7 @@ class UserAuthService:
     async def request_password_reset(
         self, session: AsyncSession, *, email: str, locale: str | None = None
     ) -> PasswordResetToken | None:
-        """Mail a link to choose a new password, if there is an account that may be used.
+        """Mail a link to choose a new password, if there is an account that is not shut.
 
         The account is looked for after the answer, so that the time of the answer says nothing.
 
@@ -353,6 +354,8 @@ class UserAuthService:
         self, session: AsyncSession, *, token: str, new_password: SecretStr | str
     ) -> BaseUserModel:
         """Store a new password, burn every link of the user, end everything; it does not log in.
+
+        A pending account becomes active: the link has shown whose the address is.
 
         Raises:
             OneTimeTokenException: The token is not good, or the account may not be used.
@@ -439,6 +442,20 @@ class UserAuthService:
             is_admin: None leaves it as it is.
         """
         await self._administration.set_roles(session, user, roles, is_admin=is_admin)
+
+    def make_epoch_checker(self, *, also: RevocationChecker | None = None) -> EpochChecker:
+        """What refuses access tokens that are over: for ``build_auth_deps(revocation=...)``.
+
+        In this process it knows at once what this service ended, in others within
+        ``AUTH_EPOCH_CACHE_SECONDS``.
+
+        Args:
+            also: Asked first, such as a store of single logins that were ended.
+        """
+        seconds = self.auth_settings.AUTH_EPOCH_CACHE_SECONDS
+        checker = EpochChecker(self.db, self.user_model, cache_seconds=seconds, also=also)
+        self.kill_switch.forget.append(checker.forget)
+        return checker
 
     async def peek_token(
         self, session: AsyncSession, *, token: str, purpose: UserTokenPurpose
