@@ -2,7 +2,6 @@
 
 import base64
 import json
-from functools import cache
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -24,18 +23,11 @@ from tijolo.auth.mfa import (
     TotpParameters,
     TotpSecondFactor,
     make_mfa_router,
-    make_recovery_code_model,
-    make_totp_model,
 )
 from tijolo.web import MemoryRateLimitStore, register_exception_handlers
 
 KEY = Fernet.generate_key().decode()
 PARAMETERS = TotpParameters()
-
-
-@cache
-def _models(user):
-    return make_totp_model(user), make_recovery_code_model(user)
 
 
 @pytest.fixture
@@ -44,13 +36,17 @@ def backend():
 
 
 @pytest.fixture
-async def site(db, names, make_service, events, clock):
+async def site(db, names, make_service, events, clock, models):
     """An application with the routes of the second factor, and a client of it."""
-    models = _models(names.User)
     await db.create_tables()
     settings = MfaSettings(MFA_ENCRYPTION_KEYS=[KEY], MFA_ISSUER="Loja")
     factor = TotpSecondFactor.from_settings(
-        settings, *models, store=MemoryRateLimitStore(), on_event=events.append, clock=clock
+        settings,
+        models.totp,
+        models.codes,
+        store=MemoryRateLimitStore(),
+        on_event=events.append,
+        clock=clock,
     )
     users = make_service(second_factor=factor)
     auth = build_auth_deps(JWTSettings(JWT_SECRET=names.SECRET, JWT_ISSUER="https://auth.example"))
