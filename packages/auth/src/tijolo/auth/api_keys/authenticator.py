@@ -30,7 +30,7 @@ _Found = Row[BaseApiKeyModel, BaseUserModel]
 
 
 class ApiKeyAuthenticator:
-    """Says whom an API key speaks for; satisfies ``Authenticator``.
+    """Says whom an API key speaks for; satisfies ``Authenticator``. A ``Resource``.
 
     The key comes as ``Authorization: Bearer`` or as ``X-API-Key``. What has not the form of one
     goes to ``tokens``, so that one dependency takes keys and access tokens alike. Each request
@@ -90,9 +90,16 @@ class ApiKeyAuthenticator:
             raise UnauthorizedException(UNAUTHORIZED_MESSAGE)
         return await self._authenticate(token, address)
 
+    async def connect(self) -> None:
+        """Nothing to open: the database is its own manager's."""
+
     async def disconnect(self) -> None:
-        """Wait for what is being written about the use of keys."""
+        """Wait for what is being written about the use of keys; before the database's end."""
         await self._last_used.close()
+
+    async def health_check(self) -> bool:
+        """True: the database has its own health check."""
+        return True
 
     async def _authenticate(self, token: str, address: str | None) -> Principal:
         if self._tokens is not None and not self._keys.format.looks_like_one(token):

@@ -1,7 +1,6 @@
 """API keys over HTTP: the owner's routes, leak reports, and routes that take keys or tokens."""
 
 import json
-from functools import cache
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -26,7 +25,6 @@ from tijolo.auth.api_keys import (
     ApiKeyAuthenticator,
     ApiKeyService,
     make_api_key_dependency,
-    make_api_key_model,
     make_api_keys_router,
     make_leak_report_router,
 )
@@ -35,20 +33,14 @@ from tijolo.db import AsyncDatabaseManager
 from tijolo.web import TrustedProxyMiddleware, register_exception_handlers
 
 
-@cache
-def _model(user):
-    return make_api_key_model(user)
-
-
 @pytest.fixture
 def backend():
     return "sqlite"
 
 
 @pytest.fixture
-async def site(db, names, service, events):
+async def site(db, names, service, events, model):
     """An application with everything, its parts, and clients of it."""
-    model = _model(names.User)
     await db.create_tables()
     settings = JWTSettings(JWT_SECRET=names.SECRET, JWT_ISSUER="https://auth.example")
     auth = build_auth_deps(settings)
@@ -388,8 +380,8 @@ async def test_a_database_that_is_gone_is_a_503_and_not_a_401(site, create):
     await gone.disconnect()
 
 
-def test_the_dependency_refuses_scopes_that_are_one_text(names, db):
-    keys = ApiKeyService(_model(names.User), names.User, scopes={"a"})
+def test_the_dependency_refuses_scopes_that_are_one_text(names, db, model):
+    keys = ApiKeyService(model, names.User, scopes={"a"})
     with pytest.raises(TypeError, match="list of names"):
         make_api_key_dependency(ApiKeyAuthenticator(keys, db), scopes="orders:read")
 

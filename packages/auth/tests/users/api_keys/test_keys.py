@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from functools import cache
 from uuid import uuid4
 
 import pytest
@@ -24,7 +23,6 @@ from tijolo.auth.api_keys import (
     ApiKeyService,
     ApiKeySettings,
     RevokedReason,
-    make_api_key_model,
 )
 from tijolo.auth.users import UserStatus
 from tijolo.core import ExpiredTokenException, InvalidTokenException, ValidationException
@@ -33,16 +31,6 @@ from tijolo.db.testing import count_queries
 
 SCOPES = {"orders:read", "orders:write", "admin"}
 DAY = 86_400
-
-
-@cache
-def _model(user):
-    return make_api_key_model(user)
-
-
-@pytest.fixture
-def model(names):
-    return _model(names.User)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import logging
-from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -29,8 +28,6 @@ from tijolo.auth.mfa import (
     SecretBox,
     TotpSecondFactor,
     UnreadableSecretError,
-    make_recovery_code_model,
-    make_totp_model,
 )
 from tijolo.auth.mfa.totp import TotpParameters
 from tijolo.auth.users import InvalidCodeException, MfaChallenge, OneTimeTokenException, TokenPair
@@ -46,16 +43,6 @@ PARAMETERS = TotpParameters()
 class BrokenStore(MemoryRateLimitStore):
     async def reserve(self, key, limits, cost=1):
         raise ConnectionError("down")
-
-
-@cache
-def _models(user):
-    return SimpleNamespace(totp=make_totp_model(user), codes=make_recovery_code_model(user))
-
-
-@pytest.fixture
-def models(names):
-    return _models(names.User)
 
 
 @pytest.fixture
