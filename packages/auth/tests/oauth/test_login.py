@@ -41,7 +41,7 @@ async def test_a_login_goes_there_and_back(browser, provider, query_of):
         "email_verified": True,
         "name": "Ana",
         "return_to": "/orders?page=2",
-        "user_id": None,
+        "begun_by": None,
     }
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "no-referrer"
