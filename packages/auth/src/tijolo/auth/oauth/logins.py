@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from tijolo.auth.oauth.clients import OAuthClient
 from tijolo.auth.oauth.errors import OAuthStateError
 from tijolo.auth.oauth.flow_cookies import FlowCookies, PendingLogin, StateSecret, state_id
 from tijolo.auth.oauth.models import OAuthFlow, OAuthTokens, OAuthUser
+from tijolo.auth.oauth.settings import OAuthSettings
 from tijolo.auth.oauth.used_states import MemoryUsedStates, UsedStates
 from tijolo.core import (
     AppException,
@@ -91,6 +93,18 @@ class OAuthLogins:
             secret, ttl_seconds=ttl_seconds, secure=cookie_secure, clock=clock
         )
         self._used = used or MemoryUsedStates()
+
+    @classmethod
+    def from_settings(
+        cls, settings: OAuthSettings, clients: Iterable[OAuthClient], **options: Any
+    ) -> Self:
+        """As ``settings`` say; ``options`` are those of the constructor and win."""
+        said = {
+            "secret": settings.OAUTH_STATE_SECRET,
+            "ttl_seconds": settings.OAUTH_STATE_TTL_SECONDS,
+            "cookie_secure": settings.OAUTH_COOKIE_SECURE,
+        }
+        return cls(clients, **{**said, **options})
 
     async def connect(self) -> None:
         """Connect the clients."""
