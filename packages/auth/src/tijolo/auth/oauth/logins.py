@@ -99,7 +99,7 @@ class OAuthLogins:
         cls, settings: OAuthSettings, clients: Iterable[OAuthClient], **options: Any
     ) -> Self:
         """As ``settings`` say; ``options`` are those of the constructor and win."""
-        said = {
+        said: dict[str, Any] = {
             "secret": settings.OAUTH_STATE_SECRET,
             "ttl_seconds": settings.OAUTH_STATE_TTL_SECONDS,
             "cookie_secure": settings.OAUTH_COOKIE_SECURE,
