@@ -7,8 +7,8 @@ import tijolo.auth
 
 PUBLIC = """
     ALGORITHMS MAX_PASSWORD_BYTES ROLE_HIERARCHY AccessDependency AccessToken AuthDeps
-    AuthProblem AuthSettings Authenticator CookieTransport CrossSiteRequestException FailureMode Fetch
-    FetchError FetchRequest FetchResponse GuardedChecker HashService HashingBusyException
+    AuthProblem AuthSettings Authenticator CookieTransport CrossSiteRequestException FailureMode
+    Fetch FetchError FetchRequest FetchResponse GuardedChecker HashService HashingBusyException
     InsecureAuthSettingsError InsufficientAuthenticationException
     InsufficientPermissionException InsufficientRoleException InsufficientScopeException
     InvalidFormException InvalidKeyError InvalidRequestException JWKSClient JWTKeySettings

@@ -74,7 +74,7 @@ async def test_what_was_never_configured_does_not_start():
 
 @pytest.mark.parametrize("link", ["https://loja.example/", "https://x/{token}/{token}", ""])
 def test_a_link_holds_its_token_once(link):
-    with pytest.raises(ValidationError, match="must hold {token} once"):
+    with pytest.raises(ValidationError, match="must hold"):
         Settings(**GOOD | {"AUTH_ACTIVATION_URL_TEMPLATE": link})
 
 

@@ -243,7 +243,8 @@ def _user_problems(settings: AuthSettings) -> Iterator[Finding]:
 
 def _link_problems(settings: AuthSettings) -> Iterator[Finding]:
     for name in LINKS:
-        parts = urlsplit(getattr(settings, name))
+        link: str = getattr(settings, name)
+        parts = urlsplit(link)
         if parts.hostname in _LOOPBACK:
             yield "error", "LOCAL_LINK", f"{name} leads to this machine: its readers have another"
         elif parts.scheme in ("", "http"):  # an app's own scheme is fine

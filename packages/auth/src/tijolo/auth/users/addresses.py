@@ -41,14 +41,16 @@ def normalize_email(value: str) -> str:
     if len(given) > _MAX_CHARACTERS:
         raise InvalidEmailException
     try:
-        found = validate_email(given, check_deliverability=False, globally_deliverable=False)
+        found = validate_email(
+            given, check_deliverability=False, globally_deliverable=False, strict=True
+        )
     except (EmailNotValidError, UnicodeError):
         raise InvalidEmailException from None
     typed_local, _, typed_domain = given.rpartition("@")
     local, domain = found.local_part, (found.ascii_domain or "").lower()
-    folded = unicodedata.normalize("NFC", local.casefold())
+    folded = _composed(local.casefold())
     changed = unicodedata.normalize("NFKC", local) != local or local.lower() != local.casefold()
-    into_ascii = folded.isascii() and not typed_local.isascii()
+    into_ascii = any(not c.isascii() and _composed(c).isascii() for c in typed_local)
     domain_into_ascii = not typed_domain.isascii() and "xn--" not in domain
     if changed or into_ascii or domain_into_ascii:
         raise InvalidEmailException
@@ -61,3 +63,7 @@ def normalize_email_or_none(value: str) -> str | None:
         return normalize_email(value)
     except InvalidEmailException:
         return None
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

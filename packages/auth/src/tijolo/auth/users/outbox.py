@@ -19,7 +19,7 @@ class Outbox:
     again, such as an e-mail with a link.
 
     Args:
-        limit: Jobs that may wait or run at once.
+        limit: Jobs that may wait or run at once before new work is refused.
         workers: How many run at once.
         timeout_seconds: After which a job is given up, and how long ``disconnect`` waits.
     """
@@ -28,6 +28,8 @@ class Outbox:
         self, *, limit: int = 1000, workers: int = 4, timeout_seconds: float = 60.0
     ) -> None:
         self.limit = limit
+        self.failures = 0
+        """Jobs that failed or were dropped."""
         self._timeout_seconds = timeout_seconds
         self._free = asyncio.Semaphore(workers)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,9 +51,14 @@ class Outbox:
             )
 
     def put(self, job: Job) -> None:
-        """Do ``job`` soon; with no room left it is dropped, and logged as an error."""
-        if len(self._tasks) >= self.limit:
-            _log.error("a job after a commit was dropped: %d are waiting", self.limit)
+        """Do ``job`` soon; with twice as many as there should be, it is dropped and logged.
+
+        The rest of the room is for those that were let in before it was full, and for jobs of
+        jobs: work that was begun must not lose its e-mail.
+        """
+        if len(self._tasks) >= 2 * self.limit:
+            self.failures += 1
+            _log.error("a job after a commit was dropped: %d are waiting", len(self._tasks))
             return
         task = asyncio.get_running_loop().create_task(self._run(job))
         self._tasks.add(task)
@@ -78,4 +85,5 @@ class Outbox:
                 async with asyncio.timeout(self._timeout_seconds):
                     await job()
             except Exception:
+                self.failures += 1
                 _log.exception("a job after a commit failed")
