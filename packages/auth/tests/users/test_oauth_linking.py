@@ -120,9 +120,7 @@ async def test_an_address_that_both_sides_have_verified_links(accounts, do, ana,
         google(email=None),
         google(email="no address"),
         google(email="ana@exemplo.com.br\x00"),
-        OAuthUser(
-            provider="oidc", subject="1", email="ana@exemplo.com.br", email_verified=True
-        ),
+        OAuthUser(provider="oidc", subject="1", email="ana@exemplo.com.br", email_verified=True),
     ],
     ids=lambda who: f"{who.provider} {who.email!r} {who.email_verified}",
 )
@@ -158,9 +156,7 @@ async def test_where_sign_up_proves_no_address_nothing_is_linked_by_one(
 
 async def test_an_issuer_may_be_trusted_by_name(service, identity_model, do, ana):
     accounts = OAuthAccounts(service, identity_model, trusted_emails=["oidc"])
-    who = OAuthUser(
-        provider="oidc", subject="1", email="ana@exemplo.com.br", email_verified=True
-    )
+    who = OAuthUser(provider="oidc", subject="1", email="ana@exemplo.com.br", email_verified=True)
     assert (await do(accounts.log_in, who)).user_id == ana.id
     with pytest.raises(OAuthLinkRequiredError):
         await do(accounts.log_in, google())
@@ -344,9 +340,7 @@ def elsewhere():
 @pytest.fixture
 def make_site(service, accounts, elsewhere):
     def make(**options):
-        auth = build_auth_deps(
-            service.jwt_settings, revocation=service.make_epoch_checker()
-        )
+        auth = build_auth_deps(service.jwt_settings, revocation=service.make_epoch_checker())
         logins = OAuthLogins([elsewhere], secret=STATE_SECRET)
         app = FastAPI()
         app.include_router(
@@ -379,9 +373,7 @@ async def browse(make_site):
 
 async def back(browser, url):
     state = httpx.URL(url).params["state"]
-    return await browser.get(
-        "/auth/oauth/google/callback", params={"state": state, "code": "c0de"}
-    )
+    return await browser.get("/auth/oauth/google/callback", params={"state": state, "code": "c0de"})
 
 
 async def bearer(service, do, user):

@@ -39,9 +39,7 @@ class BaseOAuthIdentityModel(BaseModel):
     """``provider_name`` of the client."""
     subject: Mapped[str] = mapped_column(_SUBJECT, nullable=False)
     """Who it is there; with ``provider`` it is unique."""
-    email: Mapped[str | None] = mapped_column(
-        String(EMAIL_CHARACTERS), nullable=True, default=None
-    )
+    email: Mapped[str | None] = mapped_column(String(EMAIL_CHARACTERS), nullable=True, default=None)
     """As the provider said when it was linked: to be shown, never to be looked up by."""
     last_used_at: Mapped[datetime | None] = mapped_column(
         UtcDateTime(), nullable=True, default=None

@@ -113,9 +113,7 @@ def make_oauth_account_router(
 class _Desk:
     """What the routes do, each in a transaction of its own."""
 
-    def __init__(
-        self, logins: OAuthLogins, accounts: OAuthAccounts, deliver: DeliverLogin
-    ) -> None:
+    def __init__(self, logins: OAuthLogins, accounts: OAuthAccounts, deliver: DeliverLogin) -> None:
         self._logins, self._accounts, self._deliver = logins, accounts, deliver
         self._db = accounts.service.db
 
