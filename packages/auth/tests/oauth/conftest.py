@@ -247,7 +247,7 @@ def make_site() -> Callable[..., FastAPI]:
                 "email_verified": user.email_verified,
                 "name": user.name,
                 "return_to": login.return_to,
-                "user_id": login.user_id,
+                "begun_by": login.begun_by,
             }
         )
 

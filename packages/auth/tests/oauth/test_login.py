@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("tijolo.http.client", reason="tijolo-http is not installed")
 
-from starlette.responses import JSONResponse, RedirectResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from tijolo.auth.oauth import MemoryUsedStates, OAuthLogins, UnsafeReturnException
 
@@ -41,7 +42,7 @@ async def test_a_login_goes_there_and_back(browser, provider, query_of):
         "email_verified": True,
         "name": "Ana",
         "return_to": "/orders?page=2",
-        "user_id": None,
+        "begun_by": None,
     }
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "no-referrer"
@@ -371,6 +372,24 @@ def test_a_short_secret_is_refused(make_client, secret):
     with pytest.raises(ValueError, match="secret") as refused:
         OAuthLogins([make_client()], secret=secret)
     assert "short" not in str(refused.value).replace("shorter", "")
+
+
+async def test_settings_say_it(make_client, make_site, make_browser, monkeypatch):
+    from tijolo.auth.oauth import OAuthSettings
+
+    monkeypatch.setenv("OAUTH_STATE_SECRET", STATE_SECRET)
+    monkeypatch.setenv("OAUTH_STATE_TTL_SECONDS", "120")
+    monkeypatch.setenv("OAUTH_COOKIE_SECURE", "false")
+    logins = OAuthLogins.from_settings(OAuthSettings(), [make_client()])
+    request, response = Request({"type": "http", "headers": []}), Response()
+    await logins.begin(request, response, "oidc")
+    cookie = response.headers["set-cookie"]
+    assert cookie.startswith("oauth-")
+    assert "Max-Age=120" in cookie
+    assert "Secure" not in cookie
+    monkeypatch.delenv("OAUTH_STATE_SECRET")
+    with pytest.raises(ValueError, match="32 bytes"):
+        OAuthLogins.from_settings(OAuthSettings(), [make_client()])
 
 
 async def test_it_is_a_resource(make_client):

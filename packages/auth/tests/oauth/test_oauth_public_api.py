@@ -9,8 +9,8 @@ import tijolo.auth.oauth
 PUBLIC = """
     Endpoints ErrorHandler GitHubOAuthClient GoogleOAuthClient IDTokenError IDTokenVerifier
     LoginHandler MemoryUsedStates OAuthClient OAuthDeniedError OAuthError OAuthFlow OAuthLogin
-    OAuthLogins OAuthStateError OAuthTokens OAuthUnavailableError OAuthUser OIDCProvider
-    ProviderMetadata UnsafeReturnException UsedStates UsedStatesFullException
+    OAuthLogins OAuthSettings OAuthStateError OAuthTokens OAuthUnavailableError OAuthUser
+    OIDCProvider ProviderMetadata UnsafeReturnException UsedStates UsedStatesFullException
     generate_oauth_state make_oauth_router
 """
 

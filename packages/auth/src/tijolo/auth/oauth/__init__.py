@@ -24,6 +24,7 @@ from tijolo.auth.oauth.logins import OAuthLogin, OAuthLogins, UnsafeReturnExcept
 from tijolo.auth.oauth.models import OAuthFlow, OAuthTokens, OAuthUser, generate_oauth_state
 from tijolo.auth.oauth.oidc import GoogleOAuthClient, OIDCProvider
 from tijolo.auth.oauth.router import ErrorHandler, LoginHandler, make_oauth_router
+from tijolo.auth.oauth.settings import OAuthSettings
 from tijolo.auth.oauth.used_states import MemoryUsedStates, UsedStates, UsedStatesFullException
 
 del _http
@@ -43,6 +44,7 @@ __all__ = [
     "OAuthFlow",
     "OAuthLogin",
     "OAuthLogins",
+    "OAuthSettings",
     "OAuthStateError",
     "OAuthTokens",
     "OAuthUnavailableError",

@@ -42,7 +42,7 @@ class PendingLogin:
     provider: str
     flow: OAuthFlow = field(repr=False)
     return_to: str
-    user_id: str | None = None
+    begun_by: str | None = None
     """Who was logged in already, and wants to link the account there to the one here."""
     begun_at: float
 

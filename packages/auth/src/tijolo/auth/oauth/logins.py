@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from tijolo.auth.oauth.clients import OAuthClient
 from tijolo.auth.oauth.errors import OAuthStateError
 from tijolo.auth.oauth.flow_cookies import FlowCookies, PendingLogin, StateSecret, state_id
 from tijolo.auth.oauth.models import OAuthFlow, OAuthTokens, OAuthUser
+from tijolo.auth.oauth.settings import OAuthSettings
 from tijolo.auth.oauth.used_states import MemoryUsedStates, UsedStates
 from tijolo.core import (
     AppException,
@@ -47,8 +49,8 @@ class OAuthLogin:
     """Use them now or encrypt them: nothing here stores them."""
     return_to: str
     """A path of this site."""
-    user_id: str | None = None
-    """Who began it while logged in here, to link the two accounts; None for a login."""
+    begun_by: str | None = None
+    """What ``begin`` was given: who was logged in here already; None for a login."""
 
 
 class OAuthLogins:
@@ -92,6 +94,18 @@ class OAuthLogins:
         )
         self._used = used or MemoryUsedStates()
 
+    @classmethod
+    def from_settings(
+        cls, settings: OAuthSettings, clients: Iterable[OAuthClient], **options: Any
+    ) -> Self:
+        """As ``settings`` say; ``options`` are those of the constructor and win."""
+        said: dict[str, Any] = {
+            "secret": settings.OAUTH_STATE_SECRET,
+            "ttl_seconds": settings.OAUTH_STATE_TTL_SECONDS,
+            "cookie_secure": settings.OAUTH_COOKIE_SECURE,
+        }
+        return cls(clients, **{**said, **options})
+
     async def connect(self) -> None:
         """Connect the clients."""
         for client in self.clients.values():
@@ -124,7 +138,7 @@ class OAuthLogins:
         provider: str,
         *,
         return_to: str = "/",
-        user_id: str | None = None,
+        begun_by: str | None = None,
         **extra: str,
     ) -> str:
         """Where to send the browser; the login's cookie is set on ``response``.
@@ -134,8 +148,8 @@ class OAuthLogins:
             response: What it is answered.
             provider: The name of a client.
             return_to: Where the user wants to be afterwards: a path of this site.
-            user_id: Of the user who is logged in and wants to link an account. Let nobody choose
-                it but your own check of who that is, recently and from a page of your own.
+            begun_by: Who is logged in and wants to link an account, in words of your own. Let
+                nobody say it but your own check of who that is, lately and from your own page.
             **extra: Further parameters, as for ``OAuthClient.build_authorize_url``.
 
         Raises:
@@ -148,7 +162,7 @@ class OAuthLogins:
             provider=provider,
             flow=OAuthFlow.new(),
             return_to=_checked_return(return_to),
-            user_id=user_id,
+            begun_by=begun_by,
             begun_at=self._cookies.now(),
         )
         url = await client.build_authorize_url(pending.flow, **extra)
@@ -183,7 +197,7 @@ class OAuthLogins:
         tokens = await client.exchange_code(code, flow=pending.flow)
         user = await client.fetch_user(tokens)
         return OAuthLogin(
-            user=user, tokens=tokens, return_to=pending.return_to, user_id=pending.user_id
+            user=user, tokens=tokens, return_to=pending.return_to, begun_by=pending.begun_by
         )
 
     def forget(self, request: Request, response: Response) -> None:

@@ -37,7 +37,7 @@ def make_oauth_router(
     Args:
         logins: The providers.
         on_login: Lets in who came back. Where it raises, the login counts as used.
-        on_error: Answers ``OAuthError`` for people; by default it is a problem document.
+        on_error: Answers an ``OAuthError``, of ``on_login`` too; by default it is raised.
         prefix: Before both routes.
         tags: For OpenAPI.
     """
@@ -68,9 +68,9 @@ def make_oauth_router(
     async def callback(request: Request, provider: Provider) -> Response:
         try:
             login = await logins.finish(request, provider)
+            response = await on_login(request, login)
         except OAuthError as error:
-            return await _failed(request, error, on_error)
-        response = await on_login(request, login)
+            response = await _failed(request, error, on_error)
         logins.forget(request, response)
         return response
 
