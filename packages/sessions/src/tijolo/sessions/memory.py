@@ -11,7 +11,7 @@ from uuid import UUID
 
 from tijolo.core import utcnow
 from tijolo.sessions import _data
-from tijolo.sessions.session import Session
+from tijolo.sessions.session import Session, restored
 from tijolo.sessions.store import MAX_DATA_BYTES, another_users, check_new_id, touched_expiry
 
 _SWEEP_AT_ONCE = 64  # no caller pays for more of what others left behind
@@ -227,4 +227,5 @@ class MemorySessionStore:
 
 
 def _copy(kept: _Kept, *, touched: bool = False) -> Session:
-    return kept.session.model_copy(update={"data": _data.decode(kept.data), "touched": touched})
+    fields = kept.session.__dict__
+    return restored({**fields, "data": _data.decode(kept.data), "touched": touched})
