@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-import uuid
-from collections.abc import Callable
-from typing import Any
 import shutil
 import signal
 import socket
 import subprocess
 import time
+import uuid
+from collections.abc import Callable
 from contextlib import closing, suppress
+from typing import Any
 
 import httpx
 import pytest
