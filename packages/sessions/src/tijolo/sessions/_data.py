@@ -48,8 +48,8 @@ def merge(
 
 
 def size_of(data: Mapping[str, str]) -> int:
-    """Bytes of names and values."""
-    return sum(len(name.encode()) + len(text.encode()) for name, text in data.items())
+    """Bytes of names and values as JSON, without the quotes of the names."""
+    return sum(len(json.dumps(name)) - 2 + len(text) for name, text in data.items())
 
 
 def check_limit(limit: int) -> int:

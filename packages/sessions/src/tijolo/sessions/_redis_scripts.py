@@ -2,9 +2,9 @@
 
 A session is a hash, ``<prefix>s:<session_id>``:
 
-    r  the record, as JSON        u  the user, or ''         e  the user's epoch, or ''
+    r  what does not change, as JSON       u  the user, or ''        e  the user's epoch, or ''
     l  last seen   x  expires   a  ends at the latest        i  may go unused for, or ''
-    p  public_id                  f  rotated from, or ''     d:<name>  data, as JSON
+    p  public_id                f  rotated from, or ''       d"<name>"  data: both as JSON
 
 all times in milliseconds. The hash of an id that was rotated with an overlap has ``to``, the new
 id, and ``until``. ``<prefix>e:<user>`` is the user's epoch: a random word, made by a login that
@@ -16,6 +16,76 @@ the cap alone.
 Every script begins with the prefix and the caller's clock. Keys are made in the script from what
 is stored; the hash tag in the prefix keeps them on one node of a cluster.
 """
+
+# A reading is every request's: these two scripts make no more functions than they call. The
+# answer is one JSON text, because a client takes its time over each element of an array.
+_READ = """
+local prefix, now = ARGV[1], tonumber(ARGV[2])
+
+local function read(id)
+  local raw, f, data = redis.call('HGETALL', prefix .. 's:' .. id), {}, {}
+  for n = 1, #raw, 2 do
+    if string.byte(raw[n], 2) == 34 then
+      data[#data + 1] = string.sub(raw[n], 2) .. ':' .. raw[n + 1]
+    else
+      f[raw[n]] = raw[n + 1]
+    end
+  end
+  return f, data
+end
+
+local function lives(f)
+  if not f.x or tonumber(f.x) <= now then return false end
+  return f.u == '' or redis.call('GET', prefix .. 'e:' .. f.u) == f.e
+end
+
+local function answer(f, data, touched)
+  return '[' .. f.r .. ',' .. f.l .. ',' .. f.x .. ',"' .. f.e .. '",' .. touched
+    .. ',{' .. table.concat(data, ',') .. '}]'
+end
+"""
+
+# 3 id, 4 touch after milliseconds or ''
+GET = (
+    _READ
+    + """
+local id = ARGV[3]
+local f, data = read(id)
+if f.to and tonumber(f['until']) > now then
+  id = f.to
+  f, data = read(id)
+end
+if not lives(f) then return nil end
+if ARGV[4] == '' or now - tonumber(f.l) < tonumber(ARGV[4]) then return answer(f, data, 0) end
+local key = prefix .. 's:' .. id
+f.l = ARGV[2]
+redis.call('HSET', key, 'l', f.l)
+if f.i ~= '' then
+  local expires = math.min(now + tonumber(f.i), tonumber(f.a))
+  if expires > tonumber(f.x) then
+    f.x = string.format('%.0f', expires)
+    redis.call('HSET', key, 'x', f.x)
+    redis.call('PEXPIREAT', key, f.x)
+    -- the set lives as long as the longest of its sessions, which put saw to
+    if f.u ~= '' then redis.call('ZADD', prefix .. 'u:' .. f.u, 'XX', f.x, id) end
+  end
+end
+return answer(f, data, 1)
+"""
+)
+
+# 3 user
+LIST_BY_USER = (
+    _READ
+    + """
+local found = {}
+for _, id in ipairs(redis.call('ZRANGE', prefix .. 'u:' .. ARGV[3], 0, -1)) do
+  local f, data = read(id)
+  if lives(f) then found[#found + 1] = answer(f, data, 0) end
+end
+return found
+"""
+)
 
 # ARGV of all: 1 prefix, 2 now
 _COMMON = """
@@ -61,14 +131,14 @@ end
 local function data_of(id)
   local found, data = redis.call('HGETALL', session_key(id)), {}
   for n = 1, #found, 2 do
-    if string.sub(found[n], 1, 2) == 'd:' then data[found[n]] = found[n + 1] end
+    if string.byte(found[n], 2) == 34 then data[found[n]] = found[n + 1] end
   end
   return data
 end
 
 local function size_of(data)
   local size = 0
-  for name, text in pairs(data) do size = size + #name - 2 + #text end
+  for name, text in pairs(data) do size = size + #name - 3 + #text end
   return size
 end
 
@@ -130,30 +200,6 @@ if size_of(data) > tonumber(ARGV[7]) then return {-1} end
 local epoch = epoch_of(ARGV[4])
 put(epoch, data)
 return {1, epoch}
-"""
-)
-
-# 3 id, 4 touch after milliseconds or ''
-GET = (
-    _COMMON
-    + """
-local id, f = follow(ARGV[3])
-local touched = 0
-if not f then return nil end
-if ARGV[4] ~= '' and now - tonumber(f[5]) >= tonumber(ARGV[4]) then
-  touched = 1
-  redis.call('HSET', session_key(id), 'l', ARGV[2])
-  if f[6] ~= '' then
-    local expires = math.min(now + tonumber(f[6]), tonumber(f[4]))
-    if expires > tonumber(f[3]) then
-      local x = string.format('%.0f', expires)
-      redis.call('HSET', session_key(id), 'x', x)
-      redis.call('PEXPIREAT', session_key(id), x)
-      if f[1] ~= '' then index(f[1], id, x, f[4]) end
-    end
-  end
-end
-return {id, touched, redis.call('HGETALL', session_key(id))}
 """
 )
 
@@ -247,17 +293,5 @@ for _, id in ipairs(ids) do
   if not kept or id ~= keep then redis.call('UNLINK', session_key(id)) end
 end
 return ended
-"""
-)
-
-# 3 user
-LIST_BY_USER = (
-    _COMMON
-    + """
-local found = {}
-for _, id in ipairs(redis.call('ZRANGE', index_key(ARGV[3]), 0, -1)) do
-  if living(id) then found[#found + 1] = {id, 0, redis.call('HGETALL', session_key(id))} end
-end
-return found
 """
 )

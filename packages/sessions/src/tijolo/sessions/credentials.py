@@ -55,20 +55,20 @@ class SecondFactor(Protocol):
 
 
 class LoginThrottle(Protocol):
-    """Limits guesses."""
+    """Limits guesses: ``tijolo.auth.throttle.LoginThrottle``, or yours."""
 
-    async def attempt(self, *, account: str, address: str | None) -> None:
-        """Count an attempt before it is made.
+    async def reserve(self, account: str, *, address: str | None = None) -> None:
+        """Take one attempt before it is made.
 
         Args:
             account: What was typed as the address, in one form for all its spellings.
             address: The client's; None where nobody knows it.
 
         Raises:
-            TooManyRequestsException: There were too many.
+            TooManyRequestsException: There is none left.
         """
         ...
 
-    async def succeeded(self, *, account: str, address: str | None) -> None:
-        """That attempt was good."""
+    async def succeeded(self, account: str) -> object:
+        """The attempt was good."""
         ...

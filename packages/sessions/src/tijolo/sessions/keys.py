@@ -53,7 +53,12 @@ class SessionKey(Generic[T]):
             SessionDataTooLargeException: It is larger than ``max_bytes``.
             ValueError: It is not of the key's type.
         """
-        checked = self._adapter.validate_python(value)
+        try:
+            checked = self._adapter.validate_python(value)
+        except ValidationError as error:
+            reason = error.errors(include_input=False, include_url=False)[0]["msg"]
+            # not from error, which shows the value
+            raise ValueError(f"the value is not of the type of {self!r}: {reason}") from None
         dumped = self._adapter.dump_python(checked, mode="json")
         if len(json.dumps(dumped, ensure_ascii=False).encode("utf-8")) > self.max_bytes:
             raise SessionDataTooLargeException(f"The session cannot hold that much in {self.name}")

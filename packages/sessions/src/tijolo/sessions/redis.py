@@ -15,7 +15,7 @@ from tijolo.core import MissingExtraError, utcnow
 from tijolo.sessions import _data
 from tijolo.sessions import _redis_scripts as scripts
 from tijolo.sessions.errors import SessionDataTooLargeException, SessionStoreUnavailableException
-from tijolo.sessions.session import Session
+from tijolo.sessions.session import Session, restored
 from tijolo.sessions.store import MAX_DATA_BYTES, another_users, check_new_id
 
 try:
@@ -27,6 +27,11 @@ except ImportError as exc:
 
 __all__ = ["RedisSessionStore"]
 
+_MOMENTS = ("created_at", "absolute_expires_at", "auth_time", "renewed_at")
+_MOVING = {"last_seen_at", "expires_at", "epoch", "touched", "data"}
+_PLAIN = tuple(set(Session.model_fields) - _MOVING - {*_MOMENTS, "user_id"})
+# of what an older release, still at work beside this one, does not write
+_DEFAULTS = {n: f.default for n, f in Session.model_fields.items() if not f.is_required()}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -93,7 +98,7 @@ class RedisSessionStore:
     ) -> bool:
         """See :class:`~tijolo.sessions.SessionStore`."""
         pairs = _data_words(changed)
-        names = [f"d:{name}" for name in removed]
+        names = [_data_field(name) for name in removed]
         head: list[str | int] = [session_id_hash, self.max_data_bytes, len(pairs)]
         words = [*head, *pairs, *names]
         return _done(await self._run(_save, session_id_hash, *words))
@@ -192,28 +197,27 @@ def _milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
-def _moment(milliseconds: Any) -> datetime:
-    return _EPOCH + timedelta(milliseconds=int(milliseconds))
+def _moment(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def _data_field(name: str) -> str:
+    return "d" + json.dumps(name)
 
 
 def _data_words(data: Mapping[str, Any]) -> list[str]:
-    return [word for name, text in _data.encode(data).items() for word in (f"d:{name}", text)]
+    pairs = _data.encode(data).items()
+    return [word for name, text in pairs for word in (_data_field(name), text)]
 
 
 def _fields(session: Session) -> list[str | int]:
     """Names and values of the hash, without the user and the epoch."""
-    auth_time, renewed_at = session.auth_time, session.renewed_at
-    record = {
-        "created_at": _milliseconds(session.created_at),
-        "auth_time": None if auth_time is None else _milliseconds(auth_time),
-        "renewed_at": None if renewed_at is None else _milliseconds(renewed_at),
-        "amr": session.amr,
-        "auth_epoch": session.auth_epoch,
-        "remember": session.remember,
-        "ip": session.ip,
-        "user_agent": session.user_agent,
-    }
-    idle = session.idle_seconds
+    user_id, idle = session.user_id, session.idle_seconds
+    record: dict[str, Any] = {name: getattr(session, name) for name in _PLAIN}
+    for name in _MOMENTS:
+        moment = getattr(session, name)
+        record[name] = None if moment is None else _milliseconds(moment)
+    record["user_id"] = None if user_id is None else user_id.hex
     fields: dict[str, str | int] = {
         "r": json.dumps(record, separators=(",", ":")),
         "l": _milliseconds(session.last_seen_at),
@@ -226,30 +230,18 @@ def _fields(session: Session) -> list[str | int]:
     return [word for pair in fields.items() for word in pair]
 
 
-def _session(found: list[Any]) -> Session:
-    session_id, touched, flat = found
-    fields: dict[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
-    record: dict[str, Any] = json.loads(fields[b"r"])
-    user, idle = fields[b"u"], fields[b"i"]
-    auth_time, renewed_at = record["auth_time"], record["renewed_at"]
-    return Session.model_construct(
-        session_id=session_id.decode(),
-        public_id=fields[b"p"].decode(),
-        user_id=UUID(user.decode()) if user else None,
-        created_at=_moment(record["created_at"]),
-        last_seen_at=_moment(fields[b"l"]),
-        expires_at=_moment(fields[b"x"]),
-        absolute_expires_at=_moment(fields[b"a"]),
-        idle_seconds=int(idle) // 1000 if idle else None,
-        auth_time=None if auth_time is None else _moment(auth_time),
-        amr=tuple(record["amr"]),
-        auth_epoch=record["auth_epoch"],
-        epoch=fields[b"e"].decode() or None,
-        remember=record["remember"],
-        rotated_from=fields[b"f"].decode() or None,
-        renewed_at=None if renewed_at is None else _moment(renewed_at),
-        ip=record["ip"],
-        user_agent=record["user_agent"],
-        data={k[2:].decode(): json.loads(v) for k, v in fields.items() if k[:2] == b"d:"},
-        touched=bool(touched),
-    )
+def _session(answer: bytes) -> Session:
+    record, last_seen_at, expires_at, epoch, touched, data = json.loads(answer)
+    fields = {**_DEFAULTS, **record}
+    for name in _MOMENTS:
+        if fields[name] is not None:
+            fields[name] = _moment(fields[name])
+    if fields["user_id"] is not None:
+        fields["user_id"] = UUID(hex=fields["user_id"])
+    fields["amr"] = tuple(fields["amr"])
+    fields["last_seen_at"] = _moment(last_seen_at)
+    fields["expires_at"] = _moment(expires_at)
+    fields["epoch"] = epoch or None
+    fields["touched"] = bool(touched)
+    fields["data"] = data
+    return restored(fields)

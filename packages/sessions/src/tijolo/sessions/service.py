@@ -46,7 +46,7 @@ class SessionAuth:
             stay; without it a user who is disabled keeps their sessions until ``revoke_all``.
         second_factor: Asked for a code after the password was good. Default: the verifier's own
             ``second_factor``, if it has one.
-        throttle: Limits guesses.
+        throttle: Limits guesses. Default: the verifier's own ``throttle``, if it has one.
         on_event: Told of sign-ins, sign-outs and the rest, after they happened.
         metrics: Counts the same, and the searches for sessions.
         clock: The time of day, aware.
@@ -71,7 +71,7 @@ class SessionAuth:
         self._sign_in = SignIn(
             verifier=verifier,
             second_factor=second_factor or getattr(verifier, "second_factor", None),
-            throttle=throttle,
+            throttle=throttle or getattr(verifier, "throttle", None),
             report=self.report,
         )
         self._users: CachedUserCheck | None = None

@@ -58,7 +58,7 @@ class SignIn:
         """The user, and how they proved it."""
         address = attempt.ip
         if self.throttle is not None:
-            await self.throttle.attempt(account=attempt.account, address=address)
+            await self.throttle.reserve(attempt.account, address=address)
         try:
             user = await self.authenticate(session, email=attempt.email, password=attempt.password)
             amr = ("pwd", *await self._second_factor(session, user, attempt.code))
@@ -71,7 +71,7 @@ class SignIn:
             )
             raise
         if self.throttle is not None:
-            await self.throttle.succeeded(account=attempt.account, address=address)
+            await self.throttle.succeeded(attempt.account)
         return user, amr
 
     async def _second_factor(

@@ -71,6 +71,7 @@ class SessionStoreContract:
             user_id=uuid4(),
             idle_seconds=600,
             auth_time=clock(),
+            renewed_at=clock(),
             amr=("pwd", "otp"),
             auth_epoch=3,
             remember=True,

@@ -52,6 +52,7 @@ class BaseSessionModel(BaseModel):
     rotated_from: Mapped[str | None] = mapped_column(
         _ID, nullable=True, index=True, info={"sensitive": True}
     )
+    renewed_at: Mapped[datetime | None] = mapped_column(UtcDateTime(), nullable=True)
     overlap_until: Mapped[datetime | None] = mapped_column(UtcDateTime(), nullable=True)
     """Until when ``rotated_from`` leads here too."""
     ip: Mapped[str | None] = mapped_column(String(64), nullable=True)

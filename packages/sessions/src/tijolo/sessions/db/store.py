@@ -16,7 +16,7 @@ from tijolo.db import AsyncDatabaseManager, uuid7
 from tijolo.sessions import _data
 from tijolo.sessions.db.model import BaseSessionModel
 from tijolo.sessions.errors import SessionStoreUnavailableException
-from tijolo.sessions.session import Session
+from tijolo.sessions.session import Session, restored
 from tijolo.sessions.store import MAX_DATA_BYTES, another_users, check_new_id, touched_expiry
 
 R = TypeVar("R")
@@ -268,6 +268,7 @@ def _values(session: Session, data: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _session(row: Any) -> Session:
-    fields = {name: getattr(row, name) for name in _FIELDS}
-    data = _data.decode(json.loads(row.data))
-    return Session.model_construct(**fields, amr=tuple(json.loads(row.amr)), data=data)
+    fields: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
+    fields["amr"] = tuple(json.loads(row.amr))
+    fields["data"] = _data.decode(json.loads(row.data))
+    return restored({**fields, "epoch": None, "touched": False})
