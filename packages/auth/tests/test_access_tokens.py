@@ -9,6 +9,7 @@ import json
 import pickle
 import threading
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import jwt
 import pytest
@@ -474,6 +475,7 @@ def test_an_oversized_token_is_refused_unread(make_verifier, issuer):
         async def refresh(self):
             raise AssertionError("the keys were asked for")
 
+    issuer.max_token_bytes = 20_000
     big = issuer.issue("7", extra={"x": "y" * 9000}).token
     verifier = TokenVerifier(Unreadable(), issuer="i", audience="a")
     with pytest.raises(InvalidTokenException):
@@ -508,14 +510,24 @@ def test_an_issuer_refuses_what_nobody_could_read(issuer, ring):
         ({"extra": {"exp": 1}}, "'exp': the issuer sets it"),
         ({"extra": {"roles": ["admin"]}}, "'roles': the issuer sets it"),
         ({"scopes": ["a b"]}, "no spaces"),
-        ({"ttl_seconds": 0}, "lifetime"),
+        ({"ttl_seconds": 0}, "ttl_seconds"),
         ({"roles": [""]}, "empty name"),
+        ({"epoch": -1}, "epoch"),
+        ({"epoch": "3"}, "epoch"),
+        ({"epoch": True}, "epoch"),
+        ({"epoch": 2**53}, "epoch"),
+        ({"auth_time": float("inf")}, "auth_time"),
+        ({"auth_time": datetime(2026, 1, 1)}, "time zone"),  # noqa: DTZ001 - what is refused
+        ({"permissions": [f"permission:{n}" for n in range(1000)]}, "verifiers read 8192"),
     ):
         with pytest.raises(ValueError, match=error):
             issuer.issue("7", **options)
     with pytest.raises(TypeError, match="list of names"):
         issuer.issue("7", roles="admin")
-    with pytest.raises(TypeError, match="subject must be text"):
+    for options in ({"session_id": 7}, {"acr": 2}, {"client_id": 3}, {"session_id": uuid4()}):
+        with pytest.raises(TypeError, match="must be text"):
+            issuer.issue("7", **options)
+    with pytest.raises(TypeError, match="sub must be text"):
         issuer.issue(7)
     with pytest.raises(ValueError, match="subject"):
         issuer.issue("")
