@@ -8,11 +8,11 @@ from typing import Any, TypeVar, cast
 from fastapi import Depends, FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Match, Router
+from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import REQUEST_ID_HEADER
-from tijolo.web._routes import every_route, flat
+from tijolo.web._routes import every_route, found_by_router
 from tijolo.web.settings import CORSSettings
 
 _ATTRIBUTE = "__tijolo_cors__"
@@ -164,7 +164,7 @@ class RouteCORSMiddleware:
 
     def _rules_for_preflight(self, scope: Scope, method: str) -> CORSMiddleware | None:
         try:
-            found = _route_for(self._routes_of.routes, {**scope, "method": method})
+            found = found_by_router(self._routes_of.routes, {**scope, "method": method})
         except Exception:
             # a path that its convertor cannot read, such as a number too long: the request itself
             # is an error, which the error boundary answers; out here nothing would
@@ -172,7 +172,7 @@ class RouteCORSMiddleware:
         policy = policy_of(found.get("endpoint"), found.get("route"))
         if policy is None:
             return self._default
-        return policy.answering(found["methods"])
+        return policy.answering(_methods_of(found["route"]))
 
     async def _mark(self, scope: Scope, message: Message, send: Send, headers: Headers) -> None:
         fastapi: Mapping[str, Any] = scope.get("fastapi") or {}
@@ -235,20 +235,6 @@ def _once(send: Send) -> Send:
 
 def _has_policies(app: FastAPI) -> bool:
     return any(policy_of(getattr(r, "endpoint", None), r) for r in every_route(app.routes))
-
-
-def _route_for(routes: Iterable[Any], scope: Mapping[str, Any]) -> dict[str, Any]:
-    """Route, endpoint and methods of what the router would choose; empty where it finds none."""
-    for route in flat(routes):
-        match, child = route.matches(cast("Scope", scope))
-        if match is not Match.FULL:
-            continue
-        inner = getattr(route, "starlette_route", None) or route
-        below = getattr(inner, "routes", None)
-        if below:
-            return _route_for(below, {**scope, **child})
-        return {"route": route, "endpoint": child.get("endpoint"), "methods": _methods_of(route)}
-    return {}
 
 
 def _methods_of(route: object) -> Iterable[str]:
