@@ -128,9 +128,7 @@ async def test_a_page_is_strict_and_kept_by_nobody(client, path):
         ("/api", "/behind", {"prefix": "/contas"}, "/api/contas/pages/activate"),
     ],
 )
-async def test_a_form_goes_back_to_its_own_page(
-    service, below, root_path, options, path
-):
+async def test_a_form_goes_back_to_its_own_page(service, below, root_path, options, path):
     """A23: by the path part alone; a host that the request names is nobody's word."""
     async with client_of(app_of(service, below=below, **options), root_path=root_path) as client:
         shown = await client.get(path, headers={"Host": "evil.example"})

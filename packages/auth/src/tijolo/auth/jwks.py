@@ -32,6 +32,7 @@ class KeysUnavailableException(ServiceUnavailableException):
     code = "TOKEN_KEYS_UNAVAILABLE"
     message = "Tokens cannot be verified now; try again"
 
+
 _PUBLISHED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A JWK set (RFC 7517, section 5).",
