@@ -42,7 +42,9 @@ class RequestSession:
     :class:`SessionKey`; what was set is written once, before the response starts, and not at all
     when the response is a 5xx. A value that is changed in place must be set again.
 
-    Setting data where there is no session begins one of nobody, which a sign-in takes over.
+    Setting data where there is no session begins one of nobody, which a sign-in takes over. With
+    ``SESSION_COOKIE_SAMESITE=strict`` a request that came by another site's link begins none: the
+    browser may have one whose cookie it kept back.
     """
 
     # of the class until they change: most requests use no session
@@ -182,7 +184,7 @@ class RequestSession:
         if record is not None and (changed or removed):
             through = self._presented_id
             self._record = await self.auth.save(record, changed, removed, through=through)
-        elif changed:
+        elif changed and not self._is_withheld():
             made = await self.auth.start_anonymous(
                 ip=self.ip, user_agent=self.user_agent, data=changed
             )
@@ -413,6 +415,14 @@ class RequestSession:
             raise SessionStoreUnavailableException
         if self._record is None:
             self._check_cookie_possible()
+            # SameSite keeps the cookie back: a new one would take the place of the user's own
+            self.refuse_cross_site()
+
+    def _is_withheld(self) -> bool:
+        """Whether the browser may have a session whose cookie it did not send with a link."""
+        if self.auth.settings.SESSION_COOKIE_SAMESITE != "strict" or self._value is not None:
+            return False
+        return HTTPConnection(self._scope).headers.get("sec-fetch-site") == "cross-site"
 
     def _check_cookie_possible(self) -> None:
         if self._started:
