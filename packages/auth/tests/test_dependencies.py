@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: the routes name local dependencies.
 
+import contextlib
 from typing import Annotated, Any
 
 import httpx
@@ -9,12 +10,14 @@ import pytest
 from fastapi import Depends, FastAPI, Response, WebSocket
 from fastapi.security import HTTPBearer
 from pydantic import SecretStr
+from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from tijolo.auth import (
     ROLE_HIERARCHY,
     CookieTransport,
+    CrossSiteRequestException,
     JWTUtils,
     MemoryRevocationStore,
     Principal,
@@ -31,7 +34,11 @@ from tijolo.auth import (
     require_x_token,
 )
 from tijolo.core import UnauthorizedException, get_user_id
-from tijolo.web import register_exception_handlers
+from tijolo.web import (
+    CSRFMiddleware,
+    make_csrf_token_dependency,
+    register_exception_handlers,
+)
 
 SECRET = "um-segredo-bem-comprido-de-verdade-0123456789"
 
@@ -443,7 +450,6 @@ async def test_an_origin_that_is_none_of_ours_is_refused_whatever_it_is(tokens, 
         {"name": "token", "secure": False, "samesite": "none"},
         {"trusted_origins": frozenset({"https://app.example/"})},
         {"trusted_origins": frozenset({"app.example"})},
-        {"trusted_origins": frozenset({"https://App.example"})},
         {"trusted_origins": frozenset({"null"})},
         {"trusted_origins": frozenset({"*"})},
     ],
@@ -518,3 +524,47 @@ async def test_a_cookie_delivers_the_token_to_our_own_pages_only(tokens, issuer)
     plain = make_bearer_token_dependency(tokens)
     async with served(plain, cookies={cookie.name: token.token}) as client:
         assert (await client.get("/x")).status_code == 401
+
+
+async def test_a_cookie_and_the_csrf_middleware_judge_as_one(tokens, issuer):
+    """What the middleware confirmed by a token is good; what it left out is judged all the same."""
+    cookie = CookieTransport(trusted_origins=frozenset({"https://App.example:443"}))
+    app = FastAPI()
+    guard = make_bearer_token_dependency(tokens, cookie=cookie)
+    for path in ("/x", "/left-out"):
+        app.post(path, dependencies=[Depends(guard)])(lambda: "in")
+    app.get("/token")(make_csrf_token_dependency())
+    app.add_middleware(CSRFMiddleware, secret="s" * 40, exclude_paths=["/left-out"])
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://shop.example") as client:
+        client.cookies.set(cookie.name, issuer.issue("7").token)
+        shown = {"X-CSRF-Token": (await client.get("/token")).json()}
+        for path, headers, status in (
+            ("/x", {"Origin": "null", **shown}, 200),  # a page with Referrer-Policy: no-referrer
+            ("/x", {"Origin": "null"}, 403),
+            ("/left-out", {"Origin": "null", **shown}, 403),
+            ("/left-out", {"Sec-Fetch-Site": "cross-site"}, 403),
+            ("/left-out", {"Referer": "https://evil.example/x"}, 403),
+            ("/left-out", {"Referer": "https://shop.example/x"}, 200),
+            ("/left-out", {"Origin": "https://app.example"}, 200),
+            ("/left-out", {"Origin": "http://shop.example"}, 403),
+        ):
+            assert (await client.post(path, headers=headers)).status_code == status, headers
+
+
+@pytest.mark.parametrize(
+    ("origin", "passes"),
+    [("https://shop.example", True), ("https://evil.example", False), ("null", False)],
+)
+def test_a_websocket_is_judged_by_the_page_that_opens_it(origin, passes):
+    scope = {
+        "type": "websocket",
+        "scheme": "wss",
+        "headers": [
+            (b"host", b"shop.example"),
+            (b"origin", origin.encode()),
+            (b"cookie", b"__Host-access_token=t"),
+        ],
+    }
+    with contextlib.nullcontext() if passes else pytest.raises(CrossSiteRequestException):
+        assert CookieTransport().read(HTTPConnection(scope)) == "t"

@@ -13,93 +13,14 @@ from tijolo.auth import (
     RevocationStoreFullException,
     RevocationUnavailableException,
 )
+from tijolo.auth.testing import RevocationStoreContract
 
 
 def principal(**changes):
     return Principal(**{"subject": "7", "token_id": "t1", "session_id": "s1", **changes})
 
 
-class StoreContract:
-    """What every store does; ``store`` is a fixture of the subclass, ``clock`` its clock."""
-
-    async def test_nothing_is_revoked_at_first(self, store):
-        assert not await store.is_revoked(principal(), "")
-
-    async def test_a_token_is_revoked_and_no_other(self, store, clock):
-        await store.revoke_token("t1", expires_at=clock() + 60)
-        assert await store.is_revoked(principal(), "")
-        assert not await store.is_revoked(principal(token_id="t2"), "")
-
-    async def test_a_session_ends_with_all_its_tokens(self, store, clock):
-        await store.revoke_session("s1", expires_at=clock() + 60)
-        assert await store.is_revoked(principal(token_id="t2"), "")
-        assert not await store.is_revoked(principal(session_id="s2"), "")
-        assert not await store.is_revoked(principal(session_id=None), "")
-
-    async def test_an_epoch_ends_all_older_tokens(self, store, clock):
-        await store.revoke_before_epoch("7", 3, expires_at=clock() + 60)
-        epochs = [await store.is_revoked(principal(epoch=n), "") for n in (0, 2, 3, 4)]
-        assert epochs == [True, True, False, False]
-        assert not await store.is_revoked(principal(subject="8"), "")
-
-    async def test_an_epoch_is_never_lowered(self, store, clock):
-        await store.revoke_before_epoch("7", 5, expires_at=clock() + 60)
-        await store.revoke_before_epoch("7", 3, expires_at=clock() + 60)
-        assert await store.is_revoked(principal(epoch=4), "")
-
-    async def test_kinds_do_not_mix(self, store, clock):
-        await store.revoke_token("s1", expires_at=clock() + 60)
-        await store.revoke_session("7", expires_at=clock() + 60)
-        await store.revoke_before_epoch("t1", 9, expires_at=clock() + 60)
-        assert not await store.is_revoked(principal(), "")
-
-    async def test_a_revocation_that_is_over_is_not_stored(self, store, clock):
-        await store.revoke_token("t1", expires_at=clock() - 1)
-        assert not await store.is_revoked(principal(), "")
-
-    async def test_racing_epochs_leave_the_highest(self, store, clock):
-        await asyncio.gather(
-            *(store.revoke_before_epoch("7", n, expires_at=clock() + 60) for n in range(1, 31))
-        )
-        assert await store.is_revoked(principal(epoch=29), "")
-        assert not await store.is_revoked(principal(epoch=30), "")
-
-    async def test_ids_of_any_text(self, store, clock):
-        names = ["é ", "a:b", "x" * 10_000, "\n", "*", "\ud800"]
-        for name in names:
-            await store.revoke_session(name, expires_at=clock() + 60)
-        for name in names:
-            assert await store.is_revoked(principal(session_id=name), "")
-        assert not await store.is_revoked(principal(session_id="a"), "")
-
-    async def test_no_name_is_not_everybody_without_one(self, store, clock):
-        for revoke in (store.revoke_token, store.revoke_session):
-            with pytest.raises(ValueError, match="needs the id"):
-                await revoke("", expires_at=clock() + 60)
-        with pytest.raises(ValueError, match="needs the id"):
-            await store.revoke_before_epoch("", 1, expires_at=clock() + 60)
-        assert not await store.is_revoked(principal(token_id="", session_id=None), "")
-
-    async def test_the_largest_epoch_is_kept_exactly(self, store, clock):
-        most = 2**53 - 1
-        await store.revoke_before_epoch("7", most, expires_at=clock() + 60)
-        assert await store.is_revoked(principal(epoch=most - 1), "")
-        assert not await store.is_revoked(principal(epoch=most), "")
-
-    @pytest.mark.parametrize("epoch", [-1, 2**53, 10**18, True, 1.0, "3", None])
-    async def test_what_is_no_epoch_is_refused(self, store, clock, epoch):
-        """Redis keeps numbers of 15 digits or so; a user with more could not be asked about."""
-        with pytest.raises(ValueError, match="an epoch is"):
-            await store.revoke_before_epoch("7", epoch, expires_at=clock() + 60)
-        assert not await store.is_revoked(principal(), "")
-
-    @pytest.mark.parametrize("moment", [float("nan"), float("inf"), 1e300, 10**400, None])
-    async def test_what_is_no_moment_is_refused(self, store, moment):
-        with pytest.raises(ValueError, match="seconds since the epoch"):
-            await store.revoke_token("t1", expires_at=moment)
-
-
-class TestMemory(StoreContract):
+class TestMemory(RevocationStoreContract):
     @pytest.fixture
     def store(self, clock):
         return MemoryRevocationStore(clock=clock)
@@ -155,7 +76,7 @@ class TestMemory(StoreContract):
 
 
 @pytest.mark.redis
-class TestRedis(StoreContract):
+class TestRedis(RevocationStoreContract):
     @pytest.fixture
     def clock(self):
         import time

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from starlette.requests import HTTPConnection
 
 from tijolo.auth._compact import UnknownKeyException
 from tijolo.auth.principal import Principal
@@ -19,6 +21,30 @@ class Authenticator(Protocol):
 
         Raises:
             UnauthorizedException: for a token that is not good, or not any more.
+            ServiceUnavailableException: when that cannot be told now.
+        """
+        ...
+
+
+@runtime_checkable
+class RequestAuthenticator(Authenticator, Protocol):
+    """An authenticator that looks at more of a request than its bearer token.
+
+    The dependencies of this package then ask :meth:`authenticate_request`.
+    """
+
+    async def authenticate_request(
+        self, connection: HTTPConnection, token: str | None
+    ) -> Principal:
+        """Who ``connection`` speaks for.
+
+        Args:
+            connection: The request.
+            token: Of its ``Authorization`` header, or cookie; None without one.
+
+        Raises:
+            UnauthorizedException: for credentials that are not good, or none.
+            BadRequestException: for several.
             ServiceUnavailableException: when that cannot be told now.
         """
         ...

@@ -4,22 +4,20 @@
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from tijolo.auth.authenticator import Authenticator
+from tijolo.auth.forms import InvalidFormException, read_form
 from tijolo.auth.principal import Principal
 from tijolo.auth.revocation import RevocationStore, RevocationUnavailableException
 from tijolo.auth.token_verifier import TokenVerifier
 from tijolo.core import (
     AppException,
     BadRequestException,
-    FileTooLargeException,
     UnauthorizedException,
 )
 
-_MAX_FORM_BYTES = 16_384
 _NO_STORE = {"Cache-Control": "no-store"}
 _SHOWN = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "sid")
 _FORM: dict[str, Any] = {
@@ -40,12 +38,31 @@ _FORM: dict[str, Any] = {
     }
 }
 
-
-class InvalidFormException(BadRequestException):
-    """The request is no form with one ``token`` (RFC 6749, section 5.2)."""
-
-    code = "INVALID_REQUEST"
-    message = "Send a form with one token"
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "No form with one token."},
+    401: {"description": "Who asks has not shown who they are."},
+    413: {"description": "The form is larger than any token."},
+    503: {"description": "Whether the token is good cannot be told now."},
+}
+_INTROSPECTED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "`active`, and where it is true what the token says.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["active"],
+                    "properties": {"active": {"type": "boolean"}},
+                }
+            }
+        },
+    },
+    **_REFUSED,
+}
+_REVOKED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The token is not good any more, or never was."},
+    **_REFUSED,
+}
 
 
 def make_introspection_router(
@@ -68,7 +85,13 @@ def make_introspection_router(
     """
     router = APIRouter(tags=list(tags or ["auth"]), dependencies=[Depends(access)])
 
-    @router.post(path, name="introspect", summary="Whether a token is good", openapi_extra=_FORM)
+    @router.post(
+        path,
+        name="introspect",
+        summary="Whether a token is good",
+        responses=_INTROSPECTED,
+        openapi_extra=_FORM,
+    )
     async def introspect(request: Request) -> Response:
         token = await _token_of(request)
         try:
@@ -102,7 +125,14 @@ def make_revocation_router(
     """
     router = APIRouter(tags=list(tags or ["auth"]), dependencies=[Depends(access)])
 
-    @router.post(path, name="revoke", summary="End a token", openapi_extra=_FORM)
+    @router.post(
+        path,
+        name="revoke",
+        summary="End a token",
+        response_class=Response,
+        responses=_REVOKED,
+        openapi_extra=_FORM,
+    )
     async def revoke(request: Request) -> Response:
         token = await _token_of(request)
         try:
@@ -144,23 +174,13 @@ def _description(principal: Principal) -> dict[str, Any]:
 
 
 async def _token_of(request: Request) -> str:
-    """The ``token`` of the form, read within bounds.
+    """The ``token`` of the form (RFC 6749, section 5.2).
 
     Raises:
         InvalidFormException: There is none, or several.
         FileTooLargeException: The form is larger than any token.
     """
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _MAX_FORM_BYTES:
-            raise FileTooLargeException("The form is too large")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        fields = parse_qs(body.decode("ascii"), max_num_fields=20)
-    except ValueError:
-        raise InvalidFormException from None
-    found = fields.get("token", [])
-    if kind != "application/x-www-form-urlencoded" or len(found) != 1:
-        raise InvalidFormException
+    found = (await read_form(request)).get("token", [])
+    if len(found) != 1 or not found[0]:
+        raise InvalidFormException("Send a form with one token")
     return found[0]

@@ -34,6 +34,23 @@ class KeysUnavailableException(ServiceUnavailableException):
     message = "Tokens cannot be verified now; try again"
 
 
+_PUBLISHED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A JWK set (RFC 7517, section 5).",
+        "content": {
+            _MEDIA_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "required": ["keys"],
+                    "properties": {"keys": {"type": "array", "items": {"type": "object"}}},
+                }
+            }
+        },
+    },
+    304: {"description": "The set is the one of `If-None-Match`."},
+}
+
+
 def make_jwks_router(
     keys: KeyRing,
     *,
@@ -58,7 +75,13 @@ def make_jwks_router(
     router = APIRouter(tags=list(tags or ["auth"]))
     control = f"public, max-age={max_age_seconds}, stale-while-revalidate={max_age_seconds}"
 
-    @router.get(path, name="jwks", response_class=Response, summary="Public keys of the tokens")
+    @router.get(
+        path,
+        name="jwks",
+        response_class=Response,
+        summary="Public keys of the tokens",
+        responses=_PUBLISHED,
+    )
     async def jwks(if_none_match: Annotated[str | None, Header()] = None) -> Response:
         body = json.dumps({"keys": [key.to_jwk() for key in keys.published()]}).encode()
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
