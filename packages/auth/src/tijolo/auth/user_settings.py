@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _DAY_SECONDS = 86_400
+
+
+def _split(value: object) -> object:
+    """Languages as the environment has them: ``en, pt-BR``."""
+    if not isinstance(value, str):
+        return value
+    return [item.strip() for item in value.split(",") if item.strip()]
 
 
 class AuthSettings(BaseSettings):
@@ -46,9 +53,9 @@ class AuthSettings(BaseSettings):
     AUTH_MAIL_LOCALE: str = "en"
     """Language of e-mails whose reader's is not known, such as ``pt-BR``."""
 
-    AUTH_ACTIVATION_URL_TEMPLATE: str = "http://localhost:3000/activate?token={token}"
-    AUTH_PASSWORD_RESET_URL_TEMPLATE: str = "http://localhost:3000/reset-password?token={token}"  # noqa: S105
-    AUTH_EMAIL_CHANGE_URL_TEMPLATE: str = "http://localhost:3000/confirm-email?token={token}"
+    AUTH_ACTIVATION_URL_TEMPLATE: str = "http://localhost:3000/activate#token={token}"
+    AUTH_PASSWORD_RESET_URL_TEMPLATE: str = "http://localhost:3000/reset-password#token={token}"  # noqa: S105
+    AUTH_EMAIL_CHANGE_URL_TEMPLATE: str = "http://localhost:3000/confirm-email#token={token}"
     AUTH_LOGIN_URL: str | None = None
     AUTH_BACKEND_LINKS: bool = False
     """Whether the service itself has the pages that the links lead to."""
@@ -61,6 +68,12 @@ class AuthSettings(BaseSettings):
     AUTH_PASSWORD_RESET_FORM_TEMPLATE: str = "password_reset_form.html"  # noqa: S105
     AUTH_PASSWORD_RESET_SUCCESS_TEMPLATE: str = "password_reset_success.html"  # noqa: S105
     AUTH_PASSWORD_RESET_ERROR_TEMPLATE: str = "password_reset_error.html"  # noqa: S105
+    AUTH_ACTIVATION_FORM_TEMPLATE: str = "activation_form.html"
+    AUTH_EMAIL_CHANGE_FORM_TEMPLATE: str = "email_change_form.html"
+    AUTH_EMAIL_CHANGE_SUCCESS_TEMPLATE: str = "email_change_success.html"
+    AUTH_EMAIL_CHANGE_ERROR_TEMPLATE: str = "email_change_error.html"
+    AUTH_LOCALES: Annotated[list[str], NoDecode, BeforeValidator(_split)] = ["en", "pt"]
+    """Languages that pages and e-mails are written in; a reader's ``Accept-Language`` chooses."""
 
     @model_validator(mode="after")
     def _links_hold_their_token(self) -> Self:

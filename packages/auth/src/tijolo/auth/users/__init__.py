@@ -2,6 +2,7 @@
 
 from tijolo.auth.user_settings import AuthSettings
 from tijolo.auth.users.addresses import InvalidEmailException, normalize_email
+from tijolo.auth.users.delivery import NoCookiesException, TokenCookies
 from tijolo.auth.users.epoch import EpochChecker
 from tijolo.auth.users.errors import (
     EmailTakenException,
@@ -21,6 +22,26 @@ from tijolo.auth.users.results import (
     TokenPair,
 )
 from tijolo.auth.users.revocation import DatabaseRevocationStore, make_revocation_table
+from tijolo.auth.users.router import make_auth_router
+from tijolo.auth.users.schemas import (
+    AcceptedResponseSchema,
+    ActivationResponseSchema,
+    EmailChangeRequestSchema,
+    EmailSchema,
+    LoginResponseSchema,
+    LoginSchema,
+    MeResponseSchema,
+    MfaChallengeResponseSchema,
+    MfaSchema,
+    OneTimeTokenSchema,
+    PasswordChangeSchema,
+    PasswordResetConfirmSchema,
+    PasswordResetRequestSchema,
+    PasswordResetResponseSchema,
+    RefreshSchema,
+    SignupResponseSchema,
+    SignupSchema,
+)
 from tijolo.auth.users.second_factor import SecondFactor
 from tijolo.auth.users.service import UserAuthService
 from tijolo.auth.users.token_models import (
@@ -32,6 +53,8 @@ from tijolo.auth.users.token_models import (
 )
 
 __all__ = [
+    "AcceptedResponseSchema",
+    "ActivationResponseSchema",
     "ActivationToken",
     "AuthEvent",
     "AuthEventKind",
@@ -42,22 +65,40 @@ __all__ = [
     "BaseUserModel",
     "BaseUserTokenModel",
     "DatabaseRevocationStore",
+    "EmailChangeRequestSchema",
+    "EmailSchema",
     "EmailTakenException",
     "EpochChecker",
     "InvalidCodeException",
     "InvalidCredentialsException",
     "InvalidEmailException",
+    "LoginResponseSchema",
+    "LoginSchema",
     "MailKind",
+    "MeResponseSchema",
     "MfaChallenge",
+    "MfaChallengeResponseSchema",
+    "MfaSchema",
+    "NoCookiesException",
     "OneTimeLink",
     "OneTimeTokenException",
+    "OneTimeTokenSchema",
+    "PasswordChangeSchema",
+    "PasswordResetConfirmSchema",
+    "PasswordResetRequestSchema",
+    "PasswordResetResponseSchema",
     "PasswordResetToken",
+    "RefreshSchema",
     "SecondFactor",
+    "SignupResponseSchema",
+    "SignupSchema",
+    "TokenCookies",
     "TokenPair",
     "UserAuthService",
     "UserStatus",
     "UserTokenPurpose",
     "WrongPasswordException",
+    "make_auth_router",
     "make_refresh_token_model",
     "make_revocation_table",
     "make_user_token_model",
