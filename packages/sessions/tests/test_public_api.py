@@ -6,8 +6,16 @@ import sys
 import tijolo.sessions
 
 PUBLIC = """
-    MAX_DATA_BYTES MemorySessionStore Session SessionDataTooLargeException SessionStore
-    SessionStoreUnavailableException __version__ new_session_id
+    MAX_DATA_BYTES Attempt CredentialVerifier CrossSiteSessionException CurrentRequestSession
+    CurrentSession CurrentUserId InvalidCredentialsException Lifetime LoadOutcome LoginThrottle
+    MemorySessionStore OnSessionEvent OptionalSession OutagePolicy
+    ReauthenticationRequiredException RequestSession RevokedSessionsSchema RoleLifetime
+    SecondFactor SecondFactorRequiredException Session SessionAuth SessionDataTooLargeException
+    SessionDependency SessionEvent SessionEventKind SessionKey SessionLoginSchema
+    SessionMetrics SessionMiddleware SessionNotFoundException SessionRequiredException
+    SessionResponseSchema SessionSettings SessionStore SessionStoreUnavailableException
+    SessionSummarySchema SessionUser UserCheck __version__ make_session_dependency
+    make_session_router new_session_id request_session
 """
 
 
