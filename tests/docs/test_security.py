@@ -13,6 +13,7 @@ TESTS = ROOT / "packages/auth/tests"
 CONTRACTS = ROOT / "packages/auth/src/tijolo/auth"
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and "| ---" not in line]
 NAMED = re.compile(r"`([a-z0-9_/]+\.py)::(test_[a-z0-9_]+)`")
+PROVED = [row for row in ROWS if NAMED.search(row)]
 CLAUSES = """
 6.1.1 6.2.1 6.2.2 6.2.3 6.2.4 6.2.5 6.2.6 6.2.7 6.2.8 6.2.9 6.2.10 6.2.11 6.2.12 6.3.1 6.3.3
 6.3.4 6.3.7 6.3.8 6.4.1 6.4.3 6.4.6 6.5.1 6.5.2 6.5.3 6.5.4 6.5.5 6.6.2 6.8.1 6.8.2 6.8.3 6.8.4
@@ -32,7 +33,7 @@ def test_every_defect_and_every_clause_has_its_row():
     assert set(CLAUSES.split()) - named == set()
 
 
-@pytest.mark.parametrize("row", filter(NAMED.search, ROWS), ids=lambda row: row[:30])
+@pytest.mark.parametrize("row", PROVED, ids=lambda row: row[:30])
 def test_the_tests_of_a_row_exist(row):
     missing = [
         f"{file}::{name}" for file, name in NAMED.findall(row) if f"def {name}(" not in source(file)
