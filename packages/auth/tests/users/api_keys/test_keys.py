@@ -7,10 +7,11 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event, func, select
 
 pytest.importorskip("email_validator")
 pytest.importorskip("tijolo.db")
+
+from sqlalchemy import event, func, select
 
 from tijolo.auth.api_keys import (
     ApiKeyAuthenticator,

@@ -9,11 +9,12 @@ import logging
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import func, select, update
 
 pytest.importorskip("segno")
 pytest.importorskip("email_validator")
 pytest.importorskip("tijolo.db")
+
+from sqlalchemy import func, select, update
 
 from tijolo.auth.mfa import (
     CodeAttempts,
