@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: the routes name local dependencies.
 
+import contextlib
 from typing import Annotated, Any
 
 import httpx
@@ -9,12 +10,14 @@ import pytest
 from fastapi import Depends, FastAPI, Response, WebSocket
 from fastapi.security import HTTPBearer
 from pydantic import SecretStr
+from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from tijolo.auth import (
     ROLE_HIERARCHY,
     CookieTransport,
+    CrossSiteRequestException,
     JWTUtils,
     MemoryRevocationStore,
     Principal,
@@ -31,7 +34,11 @@ from tijolo.auth import (
     require_x_token,
 )
 from tijolo.core import UnauthorizedException, get_user_id
-from tijolo.web import register_exception_handlers
+from tijolo.web import (
+    CSRFMiddleware,
+    make_csrf_token_dependency,
+    register_exception_handlers,
+)
 
 SECRET = "um-segredo-bem-comprido-de-verdade-0123456789"
 
@@ -406,6 +413,86 @@ async def test_another_header_and_message():
         assert answer.json()["detail"] == "no"
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        b"http://[",
+        b"https://[::1",
+        b"null",
+        b"",
+        b"//shop.example",
+        b"shop.example",
+        b"https://shop.example@evil.example",
+        b"https://shop.example/",
+        b"https://shop.example:444",
+        b"ftp://shop.example",
+        b"https://SHOP.example.evil",
+        b"\xff\xfe",
+        "https://shop.example․evil".encode(),
+    ],
+)
+async def test_an_origin_that_is_none_of_ours_is_refused_whatever_it_is(tokens, issuer, origin):
+    cookie = CookieTransport()
+    held = {cookie.name: issuer.issue("7").token}
+    async with served(make_bearer_token_dependency(tokens, cookie=cookie), cookies=held) as client:
+        for host in (b"shop.example", b""):
+            answer = await client.post("/x", headers=[(b"origin", origin), (b"host", host)])
+            assert (answer.status_code, answer.json()["code"]) == (403, "CROSS_SITE_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"path": "/app"},
+        {"domain": "shop.example"},
+        {"secure": False},
+        {"name": "a b"},
+        {"name": "token", "secure": False, "samesite": "none"},
+        {"trusted_origins": frozenset({"https://app.example/"})},
+        {"trusted_origins": frozenset({"app.example"})},
+        {"trusted_origins": frozenset({"null"})},
+        {"trusted_origins": frozenset({"*"})},
+    ],
+)
+def test_a_cookie_that_would_not_work_is_refused_at_the_start(options):
+    """Not at the first login: a browser drops it without a word."""
+    with pytest.raises(ValueError, match=r"."):
+        CookieTransport(**options)
+
+
+def test_one_origin_as_text_is_not_a_set_of_its_letters():
+    """``"https://app.ex" in "https://app.example"``: parts of the name would be trusted."""
+    with pytest.raises(TypeError, match="set of origins"):
+        CookieTransport(trusted_origins="https://app.example")
+
+
+async def test_a_user_can_be_returned_from_a_route(tokens, issuer):
+    app = FastAPI()
+    dependency = make_bearer_token_dependency(tokens)
+
+    @app.get("/me")
+    async def me(user: Annotated[Principal, Depends(dependency)]) -> Principal:
+        return user
+
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://shop.example") as client:
+        answer = await client.get("/me", headers=bearer(issuer.issue("7", extra={"a": [{}]})))
+        assert (answer.status_code, answer.json()["subject"]) == (200, "7")
+
+
+async def test_a_store_that_fails_is_a_503_without_a_guard_too(verifier, issuer):
+    class Broken:
+        async def is_revoked(self, principal, token):
+            raise OSError("redis://:geheim@host is down")
+
+    tokens = TokenAuthenticator(verifier, revocation=Broken())
+    async with served(make_bearer_token_dependency(tokens)) as client:
+        answer = await client.get("/x", headers=bearer(issuer.issue("7")))
+        assert (answer.status_code, answer.json()["code"]) == (503, "REVOCATION_CHECK_UNAVAILABLE")
+        assert answer.headers["retry-after"] == "1"
+        assert "geheim" not in answer.text
+
+
 async def test_a_cookie_delivers_the_token_to_our_own_pages_only(tokens, issuer):
     cookie = CookieTransport(trusted_origins=frozenset({"https://app.example"}))
     token = issuer.issue("7")
@@ -437,3 +524,47 @@ async def test_a_cookie_delivers_the_token_to_our_own_pages_only(tokens, issuer)
     plain = make_bearer_token_dependency(tokens)
     async with served(plain, cookies={cookie.name: token.token}) as client:
         assert (await client.get("/x")).status_code == 401
+
+
+async def test_a_cookie_and_the_csrf_middleware_judge_as_one(tokens, issuer):
+    """What the middleware confirmed by a token is good; what it left out is judged all the same."""
+    cookie = CookieTransport(trusted_origins=frozenset({"https://App.example:443"}))
+    app = FastAPI()
+    guard = make_bearer_token_dependency(tokens, cookie=cookie)
+    for path in ("/x", "/left-out"):
+        app.post(path, dependencies=[Depends(guard)])(lambda: "in")
+    app.get("/token")(make_csrf_token_dependency())
+    app.add_middleware(CSRFMiddleware, secret="s" * 40, exclude_paths=["/left-out"])
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://shop.example") as client:
+        client.cookies.set(cookie.name, issuer.issue("7").token)
+        shown = {"X-CSRF-Token": (await client.get("/token")).json()}
+        for path, headers, status in (
+            ("/x", {"Origin": "null", **shown}, 200),  # a page with Referrer-Policy: no-referrer
+            ("/x", {"Origin": "null"}, 403),
+            ("/left-out", {"Origin": "null", **shown}, 403),
+            ("/left-out", {"Sec-Fetch-Site": "cross-site"}, 403),
+            ("/left-out", {"Referer": "https://evil.example/x"}, 403),
+            ("/left-out", {"Referer": "https://shop.example/x"}, 200),
+            ("/left-out", {"Origin": "https://app.example"}, 200),
+            ("/left-out", {"Origin": "http://shop.example"}, 403),
+        ):
+            assert (await client.post(path, headers=headers)).status_code == status, headers
+
+
+@pytest.mark.parametrize(
+    ("origin", "passes"),
+    [("https://shop.example", True), ("https://evil.example", False), ("null", False)],
+)
+def test_a_websocket_is_judged_by_the_page_that_opens_it(origin, passes):
+    scope = {
+        "type": "websocket",
+        "scheme": "wss",
+        "headers": [
+            (b"host", b"shop.example"),
+            (b"origin", origin.encode()),
+            (b"cookie", b"__Host-access_token=t"),
+        ],
+    }
+    with contextlib.nullcontext() if passes else pytest.raises(CrossSiteRequestException):
+        assert CookieTransport().read(HTTPConnection(scope)) == "t"

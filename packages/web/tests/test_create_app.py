@@ -156,6 +156,17 @@ async def test_openapi_shows_the_documents_that_are_really_answered():
     assert "HTTPValidationError" not in str(document)
 
 
+async def test_an_error_that_a_route_only_names_is_a_problem_document():
+    app = create_app(settings())
+    named = {409: {"description": "Taken."}, 204: {"description": "Nothing."}}
+    app.get("/own", responses=named)(lambda: None)
+    for _ in range(2):
+        responses = app.openapi()["paths"]["/own"]["get"]["responses"]
+        assert responses["409"]["description"] == "Taken."
+        assert list(responses["409"]["content"]) == ["application/problem+json"]
+        assert "content" not in responses["204"]
+
+
 async def test_responses_that_a_route_declares_are_left_alone():
     app = create_app(settings())
 

@@ -7,7 +7,7 @@ from tijolo.core.compat import enforce as _enforce
 _enforce(_COMPAT, __version__)
 
 from tijolo.auth.auth_deps import AuthDeps, build_auth_deps
-from tijolo.auth.authenticator import Authenticator, TokenAuthenticator
+from tijolo.auth.authenticator import Authenticator, RequestAuthenticator, TokenAuthenticator
 from tijolo.auth.challenges import (
     InsufficientAuthenticationException,
     InsufficientPermissionException,
@@ -29,12 +29,9 @@ from tijolo.auth.dependencies import (
     make_jwt_user_dependency,
 )
 from tijolo.auth.fetching import Fetch, FetchError, FetchRequest, FetchResponse, ThreadedFetch
+from tijolo.auth.forms import InvalidFormException
 from tijolo.auth.hashing import HashingBusyException, HashService
-from tijolo.auth.introspection import (
-    InvalidFormException,
-    make_introspection_router,
-    make_revocation_router,
-)
+from tijolo.auth.introspection import make_introspection_router, make_revocation_router
 from tijolo.auth.jwks import JWKSClient, KeysUnavailableException, make_jwks_router, read_jwks
 from tijolo.auth.jwt_utils import JWTUtils
 from tijolo.auth.key_ring import KeyRing, KeySource
@@ -72,8 +69,17 @@ from tijolo.auth.revocation import (
 )
 from tijolo.auth.roles import ROLE_HIERARCHY, RoleHierarchy, RoleType
 from tijolo.auth.settings import JWTKeySettings, JWTSettings, TokenSettings
+from tijolo.auth.throttle import (
+    AttemptThrottle,
+    LoginThrottle,
+    LoginThrottleSettings,
+    MailThrottle,
+    ThrottleBackend,
+    ThrottleStatus,
+)
 from tijolo.auth.token_issuer import AccessToken, TokenIssuer
 from tijolo.auth.token_verifier import TokenVerifier
+from tijolo.auth.user_settings import AuthSettings
 from tijolo.auth.x_token import TokenDependency, make_token_dependency, require_x_token
 
 __all__ = [
@@ -82,8 +88,10 @@ __all__ = [
     "ROLE_HIERARCHY",
     "AccessDependency",
     "AccessToken",
+    "AttemptThrottle",
     "AuthDeps",
     "AuthProblem",
+    "AuthSettings",
     "Authenticator",
     "CookieTransport",
     "CrossSiteRequestException",
@@ -112,6 +120,9 @@ __all__ = [
     "KeySource",
     "KeyStage",
     "KeysUnavailableException",
+    "LoginThrottle",
+    "LoginThrottleSettings",
+    "MailThrottle",
     "MemoryRevocationStore",
     "PasswordPolicy",
     "PasswordScheme",
@@ -119,6 +130,7 @@ __all__ = [
     "PasswordUtils",
     "Principal",
     "RemoteRevocationClient",
+    "RequestAuthenticator",
     "RevocationChecker",
     "RevocationStore",
     "RevocationStoreFullException",
@@ -126,6 +138,8 @@ __all__ = [
     "RoleHierarchy",
     "RoleType",
     "ThreadedFetch",
+    "ThrottleBackend",
+    "ThrottleStatus",
     "TokenAuthenticator",
     "TokenDependency",
     "TokenIssuer",

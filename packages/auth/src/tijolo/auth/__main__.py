@@ -1,16 +1,18 @@
-"""``python -m tijolo.auth check [module:Settings]``: what is wrong with a service's settings."""
+"""``python -m tijolo.auth check|user``: what is wrong with settings, and accounts by hand."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
 import sys
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from tijolo.auth.check import check_auth_settings
 from tijolo.auth.settings import JWTSettings, TokenSettings
-from tijolo.core import BaseAppSettings, UnfitSecretError
+from tijolo.core import BaseAppSettings, MissingExtraError, UnfitSecretError
 
 
 class _EnvironmentSettings(JWTSettings, TokenSettings, BaseAppSettings):
@@ -18,7 +20,7 @@ class _EnvironmentSettings(JWTSettings, TokenSettings, BaseAppSettings):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the problems; 1 when one of them is an error, 2 when nothing could be checked."""
+    """Do what is asked: 0 when it was done, 1 when it was refused, 2 when it could not be tried."""
     parser = argparse.ArgumentParser(prog="python -m tijolo.auth")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="check the settings; exit 1 on an error")
@@ -29,7 +31,21 @@ def main(arguments: list[str] | None = None) -> int:
         help="a settings class or object; default: the environment",
     )
     check.add_argument("--ignore", action="append", default=[], metavar="CODE")
-    options = parser.parse_args(arguments)
+    user = commands.add_parser("user", help="make, list and change accounts")
+    try:
+        from tijolo.auth.users import commands as user_commands
+    except MissingExtraError as error:
+        user.set_defaults(missing=str(error))
+        user.add_argument("anything", nargs="*")
+        options, _ = parser.parse_known_args(arguments)
+    else:
+        user_commands.add_arguments(user)
+        options = parser.parse_args(arguments)
+    return _check(options) if options.command == "check" else _user(options)
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Print the problems; 1 when one of them is an error, 2 when nothing could be checked."""
     try:
         problems = check_auth_settings(_load(options.settings), ignore=options.ignore)
     except (UnfitSecretError, ValidationError) as error:
@@ -46,13 +62,36 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def _load(name: str | None) -> BaseModel:
-    if name is None:
-        return _EnvironmentSettings()
+def _user(options: argparse.Namespace) -> int:
+    if hasattr(options, "missing"):
+        _say(options.missing)
+        return 2
+    from tijolo.auth.users import UserAuthService, commands
+
+    try:
+        found = _named(options.service)
+        service = found if isinstance(found, UserAuthService) else found()
+        if not isinstance(service, UserAuthService):
+            raise TypeError(f"{options.service} is no UserAuthService")
+        if options.user_command == "create":
+            options.password = None if options.no_password else commands.read_password()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        _say(f"cannot begin: {error}")
+        return 2
+    return asyncio.run(commands.run(service, options))
+
+
+def _named(name: str) -> Any:
     module, _, attribute = name.partition(":")
     if not attribute:
         raise ValueError(f"{name!r} is not module:name")
-    found = getattr(importlib.import_module(module), attribute)
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _load(name: str | None) -> BaseModel:
+    if name is None:
+        return _EnvironmentSettings()
+    found = _named(name)
     made = found() if callable(found) else found
     if not isinstance(made, BaseModel):
         raise TypeError(f"{name} is no settings class or object")

@@ -15,13 +15,16 @@ from tijolo.auth.key_ring import KeyRing
 from tijolo.auth.keys import InvalidKeyError
 from tijolo.auth.revocation import FailureMode, TokenMode
 from tijolo.auth.settings import DEFAULT_ISSUER, JWTSettings, TokenSettings
+from tijolo.auth.user_settings import LINKS, AuthSettings
 from tijolo.core import BaseAppSettings
 from tijolo.core.secret_check import unfit_secrets
 
 _LONG_TTL_SECONDS = 3600
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # what only says that this is no production
-_FORGIVEN_IN_DEVELOPMENT = frozenset({"UNFIT_SECRET", "PLAIN_HTTP"})
+_FORGIVEN_IN_DEVELOPMENT = frozenset(
+    {"UNFIT_SECRET", "PLAIN_HTTP", "LOCAL_LINK", "NO_MAILER", "TOKEN_IN_RESPONSE"}
+)
 _log = logging.getLogger("tijolo.auth.check")
 
 Severity = Literal["error", "warning"]
@@ -55,8 +58,10 @@ def check_auth_settings(settings: BaseModel, *, ignore: Iterable[str] = ()) -> l
     Raises:
         TypeError: for settings without any mixin of this package.
     """
-    if not isinstance(settings, (JWTSettings, TokenSettings)):
-        raise TypeError(f"{type(settings).__name__} has neither JWTSettings nor TokenSettings")
+    if not isinstance(settings, (AuthSettings, JWTSettings, TokenSettings)):
+        raise TypeError(
+            f"{type(settings).__name__} has none of AuthSettings, JWTSettings and TokenSettings"
+        )
     forgiving = isinstance(settings, BaseAppSettings) and settings.ENVIRONMENT.is_development
     ignored = frozenset(ignore)
     found: list[AuthProblem] = []
@@ -107,6 +112,9 @@ def _problems(settings: BaseModel) -> Iterator[Finding]:
         yield from _lifetime_problems(settings)
         yield from _revocation_problems(settings)
         yield from _url_problems(settings)
+    if isinstance(settings, AuthSettings):
+        yield from _user_problems(settings)
+        yield from _link_problems(settings)
 
 
 def _key_problems(settings: JWTSettings) -> Iterator[Finding]:
@@ -210,4 +218,38 @@ def _url_problems(settings: JWTSettings) -> Iterator[Finding]:
                 "error",
                 "PLAIN_HTTP",
                 f"{name} is plain http: whoever is in between can answer; use https",
+            )
+
+
+def _user_problems(settings: AuthSettings) -> Iterator[Finding]:
+    if settings.AUTH_RETURN_TOKEN_IN_RESPONSE:
+        yield (
+            "error",
+            "TOKEN_IN_RESPONSE",
+            "AUTH_RETURN_TOKEN_IN_RESPONSE hands accounts to whoever asks for their link",
+        )
+    # EmailSettings of tijolo-email, where the service composes it; AUTO needs a server
+    backend = getattr(settings, "EMAIL_BACKEND", None)
+    sends = backend is None or backend == "smtp" or bool(getattr(settings, "SMTP_HOST", ""))
+    if not sends:
+        yield "error", "NO_MAILER", "without SMTP_HOST no link reaches its owner"
+    if settings.AUTH_AUTO_ACTIVATE:
+        yield (
+            "warning",
+            "UNPROVED_ADDRESSES",
+            "AUTH_AUTO_ACTIVATE opens accounts with addresses that may be somebody else's",
+        )
+
+
+def _link_problems(settings: AuthSettings) -> Iterator[Finding]:
+    for name in LINKS:
+        link: str = getattr(settings, name)
+        parts = urlsplit(link)
+        if parts.hostname in _LOOPBACK:
+            yield "error", "LOCAL_LINK", f"{name} leads to this machine: its readers have another"
+        elif parts.scheme in ("", "http"):  # an app's own scheme is fine
+            yield (
+                "error",
+                "PLAIN_HTTP",
+                f"{name} is not https: whoever is in between reads the token",
             )

@@ -1,20 +1,23 @@
 """What an issuer answers about its tokens: introspection (RFC 7662) and revocation (RFC 7009)."""
 
 # No `from __future__ import annotations`: the routes' annotations are local names.
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request, Response
-from starlette.responses import JSONResponse
 
 from tijolo.auth.authenticator import Authenticator
+from tijolo.auth.forms import InvalidFormException, read_form
 from tijolo.auth.principal import Principal
-from tijolo.auth.revocation import RevocationStore
+from tijolo.auth.revocation import RevocationStore, RevocationUnavailableException
 from tijolo.auth.token_verifier import TokenVerifier
-from tijolo.core import BadRequestException, FileTooLargeException, UnauthorizedException
+from tijolo.core import (
+    AppException,
+    BadRequestException,
+    UnauthorizedException,
+)
 
-_MAX_FORM_BYTES = 16_384
 _NO_STORE = {"Cache-Control": "no-store"}
 _SHOWN = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "sid")
 _FORM: dict[str, Any] = {
@@ -35,12 +38,31 @@ _FORM: dict[str, Any] = {
     }
 }
 
-
-class InvalidFormException(BadRequestException):
-    """The request is no form with one ``token`` (RFC 6749, section 5.2)."""
-
-    code = "INVALID_REQUEST"
-    message = "Send a form with one token"
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "No form with one token."},
+    401: {"description": "Who asks has not shown who they are."},
+    413: {"description": "The form is larger than any token."},
+    503: {"description": "Whether the token is good cannot be told now."},
+}
+_INTROSPECTED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "`active`, and where it is true what the token says.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["active"],
+                    "properties": {"active": {"type": "boolean"}},
+                }
+            }
+        },
+    },
+    **_REFUSED,
+}
+_REVOKED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The token is not good any more, or never was."},
+    **_REFUSED,
+}
 
 
 def make_introspection_router(
@@ -63,14 +85,21 @@ def make_introspection_router(
     """
     router = APIRouter(tags=list(tags or ["auth"]), dependencies=[Depends(access)])
 
-    @router.post(path, name="introspect", summary="Whether a token is good", openapi_extra=_FORM)
-    async def introspect(request: Request) -> JSONResponse:
+    @router.post(
+        path,
+        name="introspect",
+        summary="Whether a token is good",
+        responses=_INTROSPECTED,
+        openapi_extra=_FORM,
+    )
+    async def introspect(request: Request) -> Response:
         token = await _token_of(request)
         try:
-            principal = await tokens.authenticate(token)
+            answer = _description(await tokens.authenticate(token))
         except UnauthorizedException:
-            return JSONResponse({"active": False}, headers=_NO_STORE)
-        return JSONResponse(_description(principal), headers=_NO_STORE)
+            answer = {"active": False}
+        # in ASCII: a claim may hold what UTF-8 cannot, half a pair of surrogates
+        return Response(json.dumps(answer), media_type="application/json", headers=_NO_STORE)
 
     return router
 
@@ -96,7 +125,14 @@ def make_revocation_router(
     """
     router = APIRouter(tags=list(tags or ["auth"]), dependencies=[Depends(access)])
 
-    @router.post(path, name="revoke", summary="End a token", openapi_extra=_FORM)
+    @router.post(
+        path,
+        name="revoke",
+        summary="End a token",
+        response_class=Response,
+        responses=_REVOKED,
+        openapi_extra=_FORM,
+    )
     async def revoke(request: Request) -> Response:
         token = await _token_of(request)
         try:
@@ -105,11 +141,30 @@ def make_revocation_router(
             if revoke_other is not None:
                 await revoke_other(token)
         else:
-            until = principal.expires_at + verifier.leeway_seconds
-            await store.revoke_token(principal.token_id, expires_at=until)
+            await _end(store, principal, verifier.leeway_seconds)
         return Response(headers=_NO_STORE)
 
     return router
+
+
+async def _end(store: RevocationStore, principal: Principal, leeway_seconds: float) -> None:
+    """Revoke the token of ``principal``.
+
+    Raises:
+        BadRequestException: It has no id by which it could be (RFC 7009, section 2.2.1).
+        ServiceUnavailableException: The store does not answer.
+    """
+    if not principal.token_id:
+        code = "UNSUPPORTED_TOKEN_TYPE"
+        raise BadRequestException("A token without jti cannot be revoked", code=code)
+    try:
+        until = principal.expires_at + leeway_seconds
+        await store.revoke_token(principal.token_id, expires_at=until)
+    except AppException:
+        raise
+    except Exception as error:
+        message = "The token cannot be revoked now; try again"
+        raise RevocationUnavailableException(message, retry_after_seconds=1) from error
 
 
 def _description(principal: Principal) -> dict[str, Any]:
@@ -119,23 +174,13 @@ def _description(principal: Principal) -> dict[str, Any]:
 
 
 async def _token_of(request: Request) -> str:
-    """The ``token`` of the form, read within bounds.
+    """The ``token`` of the form (RFC 6749, section 5.2).
 
     Raises:
         InvalidFormException: There is none, or several.
         FileTooLargeException: The form is larger than any token.
     """
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _MAX_FORM_BYTES:
-            raise FileTooLargeException("The form is too large")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        fields = parse_qs(body.decode("ascii"), max_num_fields=20)
-    except ValueError:
-        raise InvalidFormException from None
-    found = fields.get("token", [])
-    if kind != "application/x-www-form-urlencoded" or len(found) != 1:
-        raise InvalidFormException
+    found = (await read_form(request)).get("token", [])
+    if len(found) != 1 or not found[0]:
+        raise InvalidFormException("Send a form with one token")
     return found[0]

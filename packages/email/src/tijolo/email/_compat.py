@@ -4,4 +4,5 @@ COMPAT = {
     "schema": 1,
     "name": "email",
     "requires": {"core": ">=0.1,<1"},
+    "supports": {"auth": ">=0.1"},
 }

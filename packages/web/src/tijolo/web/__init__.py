@@ -23,6 +23,7 @@ from tijolo.web.csrf import (
     CSRFMiddleware,
     CSRFSettings,
     csrf_token,
+    is_from_own_page,
     make_csrf_token_dependency,
 )
 from tijolo.web.csrf_tokens import generate_csrf_token
@@ -59,6 +60,7 @@ from tijolo.web.rate_limit import (
     RateLimitMiddleware,
     make_rate_limit_dependency,
 )
+from tijolo.web.rate_limit_guard import GuardedRateLimitStore
 from tijolo.web.rate_limit_keys import key_by_client_address, key_by_header, key_by_user
 from tijolo.web.rate_limit_store import MemoryRateLimitStore, RateLimitStore, Reservation
 from tijolo.web.rate_limiter import RateLimitDecision, RateLimiter
@@ -104,6 +106,7 @@ __all__ = [
     "DeviceType",
     "EnvelopeMiddleware",
     "ErrorBoundaryMiddleware",
+    "GuardedRateLimitStore",
     "HardenedStaticFiles",
     "IdempotencyMiddleware",
     "IdempotencySettings",
@@ -156,6 +159,7 @@ __all__ = [
     "get_client_ip_from_scope",
     "get_device_info",
     "is_final_status",
+    "is_from_own_page",
     "key_by_client_address",
     "key_by_header",
     "key_by_user",

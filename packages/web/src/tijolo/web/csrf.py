@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from pydantic import SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,6 +53,8 @@ _FORMS = (URLENCODED, MULTIPART)
 # what a browser attaches by itself, for any site that asks
 _AMBIENT_SCHEMES = (b"basic", b"digest", b"negotiate", b"ntlm")
 _NO_STORE = (b"cache-control", b"no-store")
+# of the page that opens a WebSocket
+_PAGE_SCHEME = {"ws": "http", "wss": "https"}
 _MAX_FORM_HEAD = 65_536
 
 SessionIdOf = Callable[[Scope], str | None]
@@ -177,6 +179,7 @@ class CSRFMiddleware:
                     return
             allowed = token is not None and self._holds(scope, token)
         if allowed:
+            page.confirmed = True
             await self.app(scope, receive, page.send)
         else:
             await _refusal(scope)(scope, receive, send)
@@ -185,20 +188,7 @@ class CSRFMiddleware:
         """What the request's headers say; None where they say nothing."""
         if b"cookie" not in headers and self._proves_itself(headers):
             return True
-        site = headers.get(b"sec-fetch-site")
-        if site in (b"same-origin", b"none"):
-            return True
-        origin = None
-        given = headers.get(b"origin")
-        if given:
-            origin = normalised_origin(given.decode("latin-1"))
-        if site in (b"same-site", b"cross-site"):
-            return origin in self._trusted
-        if not given and b"referer" in headers:
-            origin = origin_of_url(headers[b"referer"].decode("latin-1"))
-        if origin is not None:
-            return origin in self._trusted or origin == _own_origin(scope, headers)
-        return None
+        return _own_page(scope, headers, self._trusted)
 
     def _proves_itself(self, headers: dict[bytes, bytes]) -> bool:
         scheme = headers.get(b"authorization", b"").partition(b" ")[0].lower()
@@ -239,6 +229,8 @@ class _Page:
     # of the class until they change: most requests ask for no token
     _cookie: str | None = None
     _new = False
+    confirmed = False
+    """Whether a write was judged, and passed."""
 
     def __init__(self, middleware: CSRFMiddleware, send: Send) -> None:
         # without the scope, which holds this: a cycle would cost the collector more than the rest
@@ -280,6 +272,28 @@ class _Page:
         secure = "; Secure" if self._middleware.secure else ""
         text = f"{self._middleware.cookie_name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}"
         return text.encode("ascii")
+
+
+def is_from_own_page(
+    connection: HTTPConnection, *, trusted_origins: Collection[str] = ()
+) -> bool | None:
+    """Whether a page of this service, or of one that it trusts, made a request.
+
+    For whoever reads a cookie without knowing whether :class:`CSRFMiddleware` is there: what that
+    has passed is confirmed, by a token too; else the same headers are judged as it does, those of
+    a WebSocket's handshake as well.
+
+    Args:
+        trusted_origins: As ``CSRFMiddleware`` takes them; what is no origin is none of them.
+
+    Returns:
+        None where nothing says either: no header that a browser sends, or ``Origin: null``.
+    """
+    page: _Page | None = connection.scope.get(CSRF_SCOPE_KEY)
+    if page is not None and page.confirmed:
+        return True
+    trusted = {origin for text in trusted_origins if (origin := normalised_origin(text))}
+    return _own_page(connection.scope, dict(connection.scope["headers"]), trusted)
 
 
 def csrf_token(request: Request) -> str:
@@ -355,9 +369,27 @@ def _refusal(scope: Scope) -> ASGIApp:
     )
 
 
+def _own_page(scope: Scope, headers: dict[bytes, bytes], trusted: Collection[str]) -> bool | None:
+    site = headers.get(b"sec-fetch-site")
+    if site in (b"same-origin", b"none"):
+        return True
+    origin = None
+    given = headers.get(b"origin")
+    if given:
+        origin = normalised_origin(given.decode("latin-1"))
+    if site in (b"same-site", b"cross-site"):
+        return origin in trusted
+    if not given and b"referer" in headers:
+        origin = origin_of_url(headers[b"referer"].decode("latin-1"))
+    if origin is not None:
+        return origin in trusted or origin == _own_origin(scope, headers)
+    return None
+
+
 def _own_origin(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
     host = headers.get(b"host", b"").decode("latin-1")
-    return normalised_origin(f"{scope.get('scheme', 'http')}://{host}")
+    scheme = scope.get("scheme", "http")
+    return normalised_origin(f"{_PAGE_SCHEME.get(scheme, scheme)}://{host}")
 
 
 def _template(path: str) -> Any:

@@ -23,8 +23,8 @@ def describe_problems(app: FastAPI) -> None:
     """Make the OpenAPI document of ``app`` show problem documents for its errors.
 
     Every operation gets a ``default`` response, and FastAPI's own 422 schema, which nothing
-    answers any more, gives way to :class:`ProblemDocument`. Responses that a route declares are
-    left alone.
+    answers any more, gives way to :class:`ProblemDocument`. So do errors that a route declares by
+    a description alone; other responses that it declares are left as they are.
     """
     build = app.openapi
     described: dict[str, Any] | None = None
@@ -51,6 +51,9 @@ def _rewrite(schema: dict[str, Any]) -> None:
             responses["422"] = _problem("The input was refused.", document)
         told = _problem("An error, told as an RFC 9457 document.", document)
         responses.setdefault("default", told)
+        for status, response in responses.items():
+            if status[:1] in ("4", "5") and response.keys() <= {"description", "headers"}:
+                responses[status] = {**response, "content": told["content"]}
     for name in ("HTTPValidationError", "ValidationError"):
         if repr(_SCHEMAS + name) not in str(schema):
             components.pop(name, None)

@@ -11,9 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tijolo.core import AppException, route_template
 from tijolo.web._routes import name_the_route
 from tijolo.web.handlers import known_problem
+from tijolo.web.rate_limit_guard import StoreFailurePolicy
 from tijolo.web.rate_limit_keys import KeyFunction
 from tijolo.web.rate_limit_store import RateLimitStore
-from tijolo.web.rate_limiter import RateLimitDecision, RateLimiter, StoreFailurePolicy
+from tijolo.web.rate_limiter import RateLimitDecision, RateLimiter
 from tijolo.web.rate_limits import RateLimit, RateLimits
 from tijolo.web.security_headers import RawHeaders
 

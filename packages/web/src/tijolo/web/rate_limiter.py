@@ -6,15 +6,15 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
-from typing import Literal, cast
+from typing import cast
 
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
-from tijolo.core import ServiceUnavailableException, TooManyRequestsException
+from tijolo.core import TooManyRequestsException
 from tijolo.web._logging import with_request_id
-from tijolo.web._outage import StoreHealth
 from tijolo.web._paths import path_below_root
+from tijolo.web.rate_limit_guard import GuardedRateLimitStore, StoreFailurePolicy
 from tijolo.web.rate_limit_keys import (
     DEFAULT_IPV6_PREFIX,
     KeyFunction,
@@ -22,7 +22,7 @@ from tijolo.web.rate_limit_keys import (
     check_prefix,
     grouped_address,
 )
-from tijolo.web.rate_limit_store import MemoryRateLimitStore, RateLimitStore, Reservation
+from tijolo.web.rate_limit_store import MemoryRateLimitStore, RateLimitStore
 from tijolo.web.rate_limits import (
     Algorithm,
     LimitState,
@@ -33,14 +33,7 @@ from tijolo.web.rate_limits import (
 )
 from tijolo.web.security_headers import RawHeaders
 
-StoreFailurePolicy = Literal["local", "open", "closed"]
-
 _log = with_request_id(logging.getLogger("tijolo.web.rate_limit"))
-_CONSEQUENCES = {
-    "local": "each process counts for itself until it is back",
-    "open": "requests pass unlimited until it is back",
-    "closed": "limited requests are answered 503 until it is back",
-}
 _SECOND = 1_000_000
 _MAX_KEY_CHARACTERS = 128
 
@@ -147,13 +140,12 @@ class RateLimiter:
         algorithm: Algorithm = "gcra",
     ) -> None:
         self.limits = rate_limits(limits, algorithm=algorithm)
-        self.store: RateLimitStore = MemoryRateLimitStore() if store is None else store
+        self._guarded = GuardedRateLimitStore(
+            store, name=name, on_failure=on_store_failure, retry_seconds=retry_store_seconds
+        )
+        self.store = self._guarded.store
         self.name = name
         self.exempt_paths = frozenset(_checked_path(path) for path in exempt_paths)
-        if on_store_failure not in _CONSEQUENCES:
-            raise ValueError(
-                f"on_store_failure {on_store_failure!r}: use 'local', 'open' or 'closed'"
-            )
         if key_func is not None and (trusted_ip_header or ipv6_prefix != DEFAULT_IPV6_PREFIX):
             raise ValueError("key_func replaces the client's address: give it or how to read that")
         check_prefix(ipv6_prefix)
@@ -163,14 +155,6 @@ class RateLimiter:
         self._ipv6_prefix, self._trusted_ip_header = ipv6_prefix, trusted_ip_header
         self._policy = (b"ratelimit-policy", ", ".join(map(_policy, self.limits)).encode("ascii"))
         self._prefix = f"{name}:"
-        self._on_failure = on_store_failure
-        self._fallback: MemoryRateLimitStore | None = None
-        self._health = StoreHealth(
-            _log,
-            f"the store of rate limit {name!r}",
-            _CONSEQUENCES[on_store_failure],
-            retry_seconds=retry_store_seconds,
-        )
         self._warned = False
         self.decides_at_once = (
             type(self.store) is MemoryRateLimitStore and key_func is None and cost == 1
@@ -255,7 +239,9 @@ class RateLimiter:
         if cost is None:
             cost = self._cost(request) if callable(self._cost) else self._cost
         check_units(cost)
-        reservation = await self._reserve(f"{self._prefix}{part}{_short(key)}", cost)
+        reservation = await self._guarded.reserve(
+            f"{self._prefix}{part}{_short(key)}", self.limits, cost
+        )
         if reservation is None:
             return None
         return RateLimitDecision(reservation.allowed, reservation.states, self._policy)
@@ -265,23 +251,6 @@ class RateLimiter:
             return address_key(request.scope, self._ipv6_prefix, self._trusted_ip_header)
         found = self._key_func(request)
         return await found if isinstance(found, Awaitable) else found
-
-    async def _reserve(self, key: str, cost: int) -> Reservation | None:
-        if self._health.may_ask():
-            try:
-                reservation = await self.store.reserve(key, self.limits, cost)
-            except Exception as exc:
-                self._health.failed(exc)
-            else:
-                self._health.answered()
-                return reservation
-        if self._on_failure == "closed":
-            raise ServiceUnavailableException(retry_after_seconds=1)
-        if self._on_failure == "open":
-            return None
-        if self._fallback is None:
-            self._fallback = MemoryRateLimitStore()
-        return self._fallback.reserve_now(key, self.limits, cost)
 
     def _check_cost(self, cost: int) -> None:
         lowest = min(limit.quota for limit in self.limits)

@@ -1,0 +1,142 @@
+"""What stands before the service where strangers come in: who they are, and how often they try."""
+
+# No `from __future__ import annotations`: the dependency's annotations are local names.
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+
+from tijolo.auth.authenticator import TokenAuthenticator
+from tijolo.auth.cookie_tokens import CookieTransport
+from tijolo.auth.dependencies import AccessDependency
+from tijolo.auth.principal import Principal
+from tijolo.auth.revocation import GuardedChecker
+from tijolo.auth.throttle import LoginThrottle, MailThrottle
+from tijolo.auth.token_verifier import TokenVerifier
+from tijolo.auth.users.addresses import normalize_email_or_none
+from tijolo.auth.users.echo import is_on_this_machine
+from tijolo.auth.users.locales import wanted_locale
+from tijolo.auth.users.models import BaseUserModel
+from tijolo.auth.users.results import MfaChallenge, OneTimeLink, TokenPair
+from tijolo.auth.users.service import UserAuthService
+from tijolo.core import AppException, InvalidTokenException, ServiceUnavailableException
+from tijolo.web import MemoryRateLimitStore, get_client_ip
+
+
+class Entrance:
+    """Counts attempts before they reach ``service``.
+
+    Args:
+        service: Its ``throttle`` counts log-ins; in this process alone where it has none.
+        mail_throttle: Counts what ends in an e-mail; the same.
+    """
+
+    def __init__(self, service: UserAuthService, mail_throttle: MailThrottle | None) -> None:
+        self.service = service
+        self.logins: LoginThrottle = service.throttle or LoginThrottle(MemoryRateLimitStore())
+        self.mails = mail_throttle or MailThrottle(MemoryRateLimitStore())
+
+    async def login(
+        self, request: Request, session: AsyncSession, email: str, password: Any
+    ) -> TokenPair | MfaChallenge:
+        """As ``UserAuthService.login``.
+
+        A right password whose second factor is still to come counts as an attempt: else whoever
+        has the password could guess codes without end.
+        """
+        account = _account(email)
+        await self.logins.reserve(account, address=get_client_ip(request))
+        try:
+            outcome = await self.service.login(session, email=email, password=password)
+        except ServiceUnavailableException:
+            await self.logins.refund(account)
+            raise
+        if isinstance(outcome, TokenPair):
+            await self.logins.succeeded(account)
+        return outcome
+
+    async def complete_login(self, session: AsyncSession, token: str, code: str) -> TokenPair:
+        """As ``UserAuthService.complete_login``, which counts the codes of each challenge."""
+        pair = await self.service.complete_login(session, token=token, code=code)
+        user = await session.get(self.service.user_model, pair.user_id)
+        if user is not None:
+            await self.logins.succeeded(user.email)
+        return pair
+
+    @asynccontextmanager
+    async def password_of(self, request: Request, user: BaseUserModel) -> AsyncGenerator[None]:
+        """Count an attempt at the password of somebody who is logged in, or stole their login."""
+        await self.logins.reserve(user.email, address=get_client_ip(request))
+        try:
+            yield
+        except ServiceUnavailableException:
+            await self.logins.refund(user.email)
+            raise
+        await self.logins.succeeded(user.email)
+
+    @asynccontextmanager
+    async def mail_to(self, request: Request, email: str) -> AsyncGenerator[None]:
+        """Count an e-mail that a stranger has sent to ``email``; what is refused sends none."""
+        account = _account(email)
+        await self.mails.reserve(account, address=get_client_ip(request))
+        try:
+            yield
+        except AppException:
+            await self.mails.refund(account)
+            raise
+
+    def locale(self, request: Request) -> str | None:
+        """The reader's language, of those that the service has; None where it has none of them."""
+        header = request.headers.get("accept-language", "")
+        return wanted_locale(header, self.service.auth_settings.AUTH_LOCALES)
+
+    def shown_url(self, request: Request, link: OneTimeLink | None) -> str | None:
+        """The link for the answer: in development, on this machine; None anywhere else."""
+        echoes = self.service.auth_settings.AUTH_RETURN_TOKEN_IN_RESPONSE
+        return link.url if link and echoes and is_on_this_machine(request) else None
+
+
+def make_current_user(
+    service: UserAuthService,
+    access: Callable[..., Awaitable[Principal]],
+    session_factory: Callable[..., Any],
+) -> Callable[..., Awaitable[BaseUserModel]]:
+    """A dependency that gives the user of ``access`` as the database has them now."""
+
+    async def current_user(
+        principal: Annotated[Principal, Depends(access)],
+        session: Annotated[AsyncSession, Depends(session_factory)],
+    ) -> BaseUserModel:
+        try:
+            user = await session.get(service.user_model, UUID(principal.subject))
+        except ValueError:
+            user = None
+        if user is None or not user.may_log_in or principal.epoch < user.auth_epoch:
+            raise InvalidTokenException("The token was revoked", code="TOKEN_REVOKED")
+        return user
+
+    return current_user
+
+
+def make_access(service: UserAuthService, cookie: CookieTransport | None) -> AccessDependency:
+    """A dependency for those who show a token that ``service`` issued."""
+    issuer, settings = service.issuer, service.jwt_settings
+    verifier = TokenVerifier(
+        issuer.keys,
+        issuer=issuer.issuer,
+        audience=issuer.audience,
+        leeway_seconds=settings.JWT_LEEWAY_SECONDS,
+    )
+    checker = service.revocation and GuardedChecker(
+        service.revocation, failure_mode=settings.ACCESS_REVOCATION_FAILURE_MODE
+    )
+    return AccessDependency(TokenAuthenticator(verifier, revocation=checker), cookie=cookie)
+
+
+def _account(email: str) -> str:
+    return normalize_email_or_none(email) or email.strip().casefold()

@@ -1,0 +1,64 @@
+"""Everything that a user holds ends with one write: their ``auth_epoch``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tijolo.auth.revocation import RevocationStore
+from tijolo.auth.users.events import AuthEventKind
+from tijolo.auth.users.models import BaseUserModel
+from tijolo.auth.users.parts import AuthParts
+from tijolo.db import on_commit
+
+
+class KillSwitch:
+    """Ends tokens, refresh families and whatever else compares the epoch.
+
+    Args:
+        parts: The user model and the events.
+        revocation: Told after the commit, for services that do not see the table.
+        keep_seconds: How long it must remember: as long as an access token lives.
+    """
+
+    def __init__(
+        self, parts: AuthParts, *, revocation: RevocationStore | None, keep_seconds: float
+    ) -> None:
+        self._parts = parts
+        self._revocation = revocation
+        self._keep_seconds = keep_seconds
+        self.forget: list[Callable[[str], None]] = []
+        """Caches of this process that must not believe what they knew of a subject."""
+
+    async def end_everything(
+        self, session: AsyncSession, user: BaseUserModel, *, reason: str
+    ) -> None:
+        """Raise the epoch of ``user``."""
+        model, user = self._parts.user_model, await self._parts.own(session, user)
+        await session.flush()
+        await session.execute(
+            update(model).where(model.id == user.id).values(auth_epoch=model.auth_epoch + 1),
+            execution_options={"synchronize_session": False},
+        )
+        await session.refresh(user)
+        subject, epoch = str(user.id), user.auth_epoch
+        on_commit(session, lambda: self._tell(subject, epoch))
+        self._parts.events.after_commit(
+            session, AuthEventKind.ENDED_EVERYWHERE, user.id, reason=reason
+        )
+
+    async def end_session(self, session_id: str) -> None:
+        """End the access tokens of one login, where somebody remembers that."""
+        if self._revocation is not None:
+            await self._revocation.revoke_session(session_id, expires_at=self._until())
+
+    async def _tell(self, subject: str, epoch: int) -> None:
+        for forget in self.forget:
+            forget(subject)
+        if self._revocation is not None:
+            await self._revocation.revoke_before_epoch(subject, epoch, expires_at=self._until())
+
+    def _until(self) -> float:
+        return self._parts.clock().timestamp() + self._keep_seconds

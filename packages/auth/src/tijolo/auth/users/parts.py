@@ -1,0 +1,105 @@
+"""What the parts of the service share."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tijolo.auth.hashing import HashService
+from tijolo.auth.password_policy import PasswordPolicy
+from tijolo.auth.user_settings import AuthSettings
+from tijolo.auth.users.events import Events
+from tijolo.auth.users.mails import Mails
+from tijolo.auth.users.models import NAME_CHARACTERS, BaseUserModel
+from tijolo.auth.users.one_time import OneTimeTokens
+from tijolo.core import NotFoundException, ValidationException
+from tijolo.db import AsyncDatabaseManager
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthParts:
+    """Collaborators of everything that deals with accounts."""
+
+    user_model: type[BaseUserModel]
+    db: AsyncDatabaseManager
+    settings: AuthSettings
+    hashing: HashService
+    policy: PasswordPolicy
+    tokens: OneTimeTokens
+    mails: Mails
+    events: Events
+    clock: Callable[[], datetime]
+
+    @asynccontextmanager
+    async def reading(self, session: AsyncSession) -> AsyncGenerator[AsyncSession, None]:
+        """A session to look something up before a password is hashed.
+
+        It is given back before that: otherwise a flood of logins would hold every connection
+        while it waits for the processor. One that has begun is used as it is, for it may hold
+        what is not committed yet.
+        """
+        if session.in_transaction():
+            yield session
+            return
+        async with self.db.read_only() as own:
+            yield own
+
+    async def find(
+        self, session: AsyncSession, email: str, *, fresh: bool = False
+    ) -> BaseUserModel | None:
+        """The user of a normalised address.
+
+        Args:
+            fresh: See what others have committed since this transaction began.
+        """
+        query = select(self.user_model).where(self.user_model.email == email)
+        if fresh:
+            # shared: several that lost a race to insert must not wait for each other
+            query = query.with_for_update(read=True).execution_options(populate_existing=True)
+        return await session.scalar(query)
+
+    async def own(self, session: AsyncSession, user: BaseUserModel) -> BaseUserModel:
+        """``user`` as an object of ``session``: a dependency may have read them by another one.
+
+        Raises:
+            NotFoundException: They are gone.
+        """
+        if user in session:
+            return user
+        found = await session.get(self.user_model, user.id)
+        if found is None:
+            raise NotFoundException
+        return found
+
+    async def lock(self, session: AsyncSession, user_id: UUID) -> BaseUserModel | None:
+        """The user as they are now, until the end of the transaction."""
+        return await session.scalar(
+            select(self.user_model)
+            .where(self.user_model.id == user_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+
+
+def clean_name(name: str | None) -> str | None:
+    """A name as it is stored; None where nothing is left of it.
+
+    Raises:
+        ValidationException: It is too long, or holds what no name does.
+    """
+    text = unicodedata.normalize("NFC", name).strip() if name else ""
+    if len(text) > NAME_CHARACTERS or any(unicodedata.category(c) in _UNFIT for c in text):
+        details = {"field": "name"}
+        raise ValidationException("Not a valid name", code="INVALID_NAME", details=details)
+    return text or None
+
+
+# controls, lone surrogates, line and paragraph separators
+_UNFIT = frozenset({"Cc", "Cs", "Zl", "Zp"})
