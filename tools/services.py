@@ -117,6 +117,11 @@ def _rabbitmq_environment(data: Path, port: int) -> dict[str, str]:
     }
 
 
+def _oidc(program: str, data: Path, port: int) -> list[str]:
+    source = ROOT / "tests/integration/oidc_provider"
+    return [program, "-m", "tools.node_service", str(source), str(data), str(port)]
+
+
 SERVERS = (
     Server(
         name="postgres",
@@ -143,7 +148,16 @@ SERVERS = (
         command=lambda program, *_: [program],
         environment=_rabbitmq_environment,
     ),
+    Server(
+        name="oidc",
+        program=sys.executable,
+        default_port=9797,
+        command=_oidc,
+        environment=lambda *_: {"PYTHONPATH": str(ROOT)},
+    ),
 )
+
+NAMES = ", ".join(server.name for server in SERVERS)
 
 
 def start(server: Server) -> str:
@@ -256,7 +270,7 @@ def main(argv: list[str] | None = None) -> int:
     """Start, stop, or say what answers."""
     parser = argparse.ArgumentParser(prog="hatch run services", description=__doc__)
     parser.add_argument("action", choices=[*ACTIONS])
-    parser.add_argument("names", nargs="*", help="of: postgres, mariadb, redis, rabbitmq; or all")
+    parser.add_argument("names", nargs="*", help=f"of: {NAMES}; or all")
     args = parser.parse_args(argv)
     HOME.mkdir(exist_ok=True)
     for server in SERVERS:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 from tests.benchmarks.harness import Contender, Group
+from tests.benchmarks.servers import free_port, wait_for
 
 _APPS = "tests.benchmarks.apps_server"
 
@@ -32,13 +31,13 @@ class _Wrk:
 
     def start(self, *names: str) -> None:
         for name in names:
-            port = _free_port()
+            port = free_port()
             command = [sys.executable, "-m", "uvicorn", "--factory", f"{_APPS}:{name}"]
             command += ["--port", str(port), "--log-level", "warning", "--no-access-log"]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             self._servers[name] = process, port
         for _, port in self._servers.values():
-            _wait_for(port)
+            wait_for(port)
 
     def stop(self) -> None:
         for process, _ in self._servers.values():
@@ -57,24 +56,6 @@ class _Wrk:
             self.spent += count / float(found[1])
 
         return run
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError(f"no server on port {port}")
 
 
 def groups() -> list[Group]:

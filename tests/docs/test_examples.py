@@ -34,7 +34,8 @@ def test_every_example_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     document = Document.parse(str(page), PythonCodeBlockParser(), SkipParser())
     # a module of its own, as a reader's file is: Pydantic takes a class without one for a built-in
-    module = ModuleType("page_under_test")
+    # and of a name of its own, or SQLAlchemy warns of two pages' UserModel
+    module = ModuleType(f"page_{page.parent.name}_{page.stem}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     document.namespace = module.__dict__
 

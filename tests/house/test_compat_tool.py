@@ -19,6 +19,7 @@ ARROWS = {
     "http": {"core"},
     "email": {"core"},
     "auth": {"core", "web"},
+    "sessions": {"core", "web"},
 }
 
 
@@ -140,8 +141,8 @@ def test_changed_names_the_package_and_those_that_depend_on_it(scratch):
     assert changed() == []
     scratch.append("packages/observability/README.md", "\n")
     assert changed("--direct") == ["observability"]
-    assert changed() == ["auth", "observability", "web"]
+    assert changed() == ["auth", "observability", "sessions", "web"]
     scratch.append("docs/compatibility.md", "\n")
-    assert changed() == ["auth", "observability", "web"]
+    assert changed() == ["auth", "observability", "sessions", "web"]
     scratch.write("tools/new.py", "")
     assert changed() == sorted(ARROWS)

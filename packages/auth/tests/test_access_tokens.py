@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import base64
+import copy
 import dataclasses
 import json
+import pickle
+import threading
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import jwt
 import pytest
+from pydantic import TypeAdapter
 
-from tijolo.auth import JWTSettings, JWTUtils, KeyRing, TokenIssuer, TokenKey, TokenVerifier
+from tijolo.auth import (
+    JWTSettings,
+    JWTUtils,
+    KeyRing,
+    Principal,
+    TokenIssuer,
+    TokenKey,
+    TokenVerifier,
+)
 from tijolo.core import ExpiredTokenException, InvalidTokenException
 
 SECRET = "um-segredo-bem-comprido-de-verdade-0123456789"
@@ -117,6 +130,72 @@ def test_nothing_of_a_remembered_principal_can_be_changed(issuer, verifier):
     assert principal.claims["tags"] == ("a",)
 
 
+def test_a_principal_can_be_sent_copied_and_pickled(issuer, verifier):
+    """Whoever writes ``return user`` in a route, or puts it into a cache, does so."""
+    token = issuer.issue("7", roles=["admin"], extra={"deep": {"list": [{"x": 1}]}}).token
+    principal = verifier.verify(token)
+    claims = dataclasses.asdict(principal)["claims"]
+    assert claims["deep"]["list"][0]["x"] == 1
+    for other in (copy.deepcopy(principal), pickle.loads(pickle.dumps(principal))):
+        assert other == principal
+        assert other.claims == principal.claims
+        with pytest.raises(TypeError):
+            other.claims["sub"] = "8"
+    sent = json.loads(TypeAdapter(Principal).dump_json(principal))
+    assert (sent["subject"], sent["roles"]) == ("7", ["admin"])
+    assert sent["claims"]["deep"] == {"list": [{"x": 1}]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda claims: claims.update(sub="8"),
+        lambda claims: claims.setdefault("x", 1),
+        lambda claims: claims.pop("sub"),
+        lambda claims: claims.popitem(),
+        lambda claims: claims.clear(),
+        lambda claims: claims.__delitem__("sub"),
+        lambda claims: claims.__ior__({"sub": "8"}),
+    ],
+)
+def test_claims_stay_as_they_are(issuer, verifier, change):
+    principal = verifier.verify(issuer.issue("7").token)
+    before = dict(principal.claims)
+    with pytest.raises(TypeError, match="cannot be changed"):
+        change(principal.claims)
+    assert principal.claims == before
+
+
+def test_a_changed_key_is_changed_for_threads_that_verify_meanwhile(clock):
+    """A token that was verified with the old key must not be remembered under the new one."""
+    old, new = TokenKey.from_secret(SECRET, kid="old"), TokenKey.from_secret(SECRET, kid="new")
+    ring = KeyRing([old], clock=clock)
+    options = {"issuer": "https://auth.example", "audience": "shop", "clock": clock}
+    token = TokenIssuer(ring, **options).issue("7").token
+    verifier = TokenVerifier(ring, **options)
+    find = ring.find
+    found, changed = threading.Event(), threading.Event()
+
+    def find_slowly(kid, algorithm):
+        key = find(kid, algorithm)
+        found.set()
+        assert changed.wait(20)
+        return key
+
+    ring.find = find_slowly
+    thread = threading.Thread(target=verifier.verify, args=[token])
+    thread.start()
+    assert found.wait(20)
+    ring.find = find
+    ring.replace([new])
+    with pytest.raises(InvalidTokenException):
+        verifier.verify(token)
+    changed.set()
+    thread.join()
+    with pytest.raises(InvalidTokenException):
+        verifier.verify(token)
+
+
 def test_two_tokens_are_never_the_same(issuer):
     assert len({issuer.issue("7").token_id for _ in range(1000)}) == 1000
 
@@ -156,7 +235,14 @@ def test_each_required_claim_is_there_and_of_its_type(verifier, claims, name, ho
         ("epoch", "9"),
         ("epoch", True),
         ("epoch", 1.0),
+        ("epoch", -1),
+        ("epoch", 2**53),
+        ("auth_time", 10**400),
         ("nbf", "0"),
+        ("exp", 10**400),
+        ("exp", 1e300),
+        ("exp", 253_402_300_800),
+        ("iat", -(10**400)),
         ("exp", float("inf")),
         ("exp", float("nan")),
         ("exp", True),
@@ -195,6 +281,19 @@ def test_a_token_ends_at_exp_and_no_sooner(issuer, make_verifier, clock):
             with pytest.raises(ExpiredTokenException):
                 verifier.verify(made.token)
             clock.now = start
+
+
+def test_a_part_of_a_second_lengthens_no_life(make_verifier, claims, clock):
+    """``exp`` may have a fraction; a remembered token ends with one that is not."""
+    token = signed({**claims, "exp": int(clock()) + 60.9})
+    clock.now = int(clock()) + 65.5 - 1
+    verifiers = [make_verifier(cache_size=size) for size in (0, 100)]
+    for verifier in verifiers:
+        verifier.verify(token)
+    clock.pass_seconds(1)
+    for verifier in verifiers:
+        with pytest.raises(ExpiredTokenException):
+            verifier.verify(token)
 
 
 def test_a_token_from_the_future_waits(verifier, claims, clock):
@@ -376,6 +475,7 @@ def test_an_oversized_token_is_refused_unread(make_verifier, issuer):
         async def refresh(self):
             raise AssertionError("the keys were asked for")
 
+    issuer.max_token_bytes = 20_000
     big = issuer.issue("7", extra={"x": "y" * 9000}).token
     verifier = TokenVerifier(Unreadable(), issuer="i", audience="a")
     with pytest.raises(InvalidTokenException):
@@ -410,14 +510,24 @@ def test_an_issuer_refuses_what_nobody_could_read(issuer, ring):
         ({"extra": {"exp": 1}}, "'exp': the issuer sets it"),
         ({"extra": {"roles": ["admin"]}}, "'roles': the issuer sets it"),
         ({"scopes": ["a b"]}, "no spaces"),
-        ({"ttl_seconds": 0}, "lifetime"),
+        ({"ttl_seconds": 0}, "ttl_seconds"),
         ({"roles": [""]}, "empty name"),
+        ({"epoch": -1}, "epoch"),
+        ({"epoch": "3"}, "epoch"),
+        ({"epoch": True}, "epoch"),
+        ({"epoch": 2**53}, "epoch"),
+        ({"auth_time": float("inf")}, "auth_time"),
+        ({"auth_time": datetime(2026, 1, 1)}, "time zone"),  # noqa: DTZ001 - what is refused
+        ({"permissions": [f"permission:{n}" for n in range(1000)]}, "verifiers read 8192"),
     ):
         with pytest.raises(ValueError, match=error):
             issuer.issue("7", **options)
     with pytest.raises(TypeError, match="list of names"):
         issuer.issue("7", roles="admin")
-    with pytest.raises(TypeError, match="subject must be text"):
+    for options in ({"session_id": 7}, {"acr": 2}, {"client_id": 3}, {"session_id": uuid4()}):
+        with pytest.raises(TypeError, match="must be text"):
+            issuer.issue("7", **options)
+    with pytest.raises(TypeError, match="sub must be text"):
         issuer.issue(7)
     with pytest.raises(ValueError, match="subject"):
         issuer.issue("")

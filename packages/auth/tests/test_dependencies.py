@@ -413,6 +413,86 @@ async def test_another_header_and_message():
         assert answer.json()["detail"] == "no"
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        b"http://[",
+        b"https://[::1",
+        b"null",
+        b"",
+        b"//shop.example",
+        b"shop.example",
+        b"https://shop.example@evil.example",
+        b"https://shop.example/",
+        b"https://shop.example:444",
+        b"ftp://shop.example",
+        b"https://SHOP.example.evil",
+        b"\xff\xfe",
+        "https://shop.example․evil".encode(),
+    ],
+)
+async def test_an_origin_that_is_none_of_ours_is_refused_whatever_it_is(tokens, issuer, origin):
+    cookie = CookieTransport()
+    held = {cookie.name: issuer.issue("7").token}
+    async with served(make_bearer_token_dependency(tokens, cookie=cookie), cookies=held) as client:
+        for host in (b"shop.example", b""):
+            answer = await client.post("/x", headers=[(b"origin", origin), (b"host", host)])
+            assert (answer.status_code, answer.json()["code"]) == (403, "CROSS_SITE_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"path": "/app"},
+        {"domain": "shop.example"},
+        {"secure": False},
+        {"name": "a b"},
+        {"name": "token", "secure": False, "samesite": "none"},
+        {"trusted_origins": frozenset({"https://app.example/"})},
+        {"trusted_origins": frozenset({"app.example"})},
+        {"trusted_origins": frozenset({"null"})},
+        {"trusted_origins": frozenset({"*"})},
+    ],
+)
+def test_a_cookie_that_would_not_work_is_refused_at_the_start(options):
+    """Not at the first login: a browser drops it without a word."""
+    with pytest.raises(ValueError, match=r"."):
+        CookieTransport(**options)
+
+
+def test_one_origin_as_text_is_not_a_set_of_its_letters():
+    """``"https://app.ex" in "https://app.example"``: parts of the name would be trusted."""
+    with pytest.raises(TypeError, match="set of origins"):
+        CookieTransport(trusted_origins="https://app.example")
+
+
+async def test_a_user_can_be_returned_from_a_route(tokens, issuer):
+    app = FastAPI()
+    dependency = make_bearer_token_dependency(tokens)
+
+    @app.get("/me")
+    async def me(user: Annotated[Principal, Depends(dependency)]) -> Principal:
+        return user
+
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://shop.example") as client:
+        answer = await client.get("/me", headers=bearer(issuer.issue("7", extra={"a": [{}]})))
+        assert (answer.status_code, answer.json()["subject"]) == (200, "7")
+
+
+async def test_a_store_that_fails_is_a_503_without_a_guard_too(verifier, issuer):
+    class Broken:
+        async def is_revoked(self, principal, token):
+            raise OSError("redis://:geheim@host is down")
+
+    tokens = TokenAuthenticator(verifier, revocation=Broken())
+    async with served(make_bearer_token_dependency(tokens)) as client:
+        answer = await client.get("/x", headers=bearer(issuer.issue("7")))
+        assert (answer.status_code, answer.json()["code"]) == (503, "REVOCATION_CHECK_UNAVAILABLE")
+        assert answer.headers["retry-after"] == "1"
+        assert "geheim" not in answer.text
+
+
 async def test_a_cookie_delivers_the_token_to_our_own_pages_only(tokens, issuer):
     cookie = CookieTransport(trusted_origins=frozenset({"https://app.example"}))
     token = issuer.issue("7")

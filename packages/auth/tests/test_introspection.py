@@ -125,6 +125,53 @@ async def test_a_token_is_ended_and_an_unknown_one_is_a_200_too(http, issuer, ot
     assert others == ["refresh-token", "a.b.c"]
 
 
+async def test_any_text_can_be_described(http, issuer):
+    token = issuer.issue("half a pair: \ud83e", scopes=["a"]).token
+    answer = await http.post("/introspect", data={"token": token}, headers=HEADERS)
+    assert (answer.status_code, answer.json()["sub"]) == (200, "half a pair: \ud83e")
+
+
+async def test_a_store_that_is_gone_ends_nothing_and_says_so(verifier, issuer):
+    """RFC 7009, section 2.2.1: 503, and the client tries again."""
+
+    class Gone(MemoryRevocationStore):
+        async def is_revoked(self, principal, token=""):
+            raise OSError("redis://:geheim@host is down")
+
+        async def revoke_token(self, token_id, *, expires_at):
+            raise OSError("redis://:geheim@host is down")
+
+    store = Gone()
+    app = FastAPI()
+    register_exception_handlers(app)
+    access = make_token_dependency(SECRET, header_name="X-Internal-Token")
+    tokens = TokenAuthenticator(verifier, revocation=store)
+    app.include_router(make_introspection_router(tokens, access=access))
+    app.include_router(make_revocation_router(verifier, store, access=access))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://auth.example") as http:
+        for path in ("/introspect", "/revoke"):
+            data = {"token": issuer.issue("7").token}
+            answer = await http.post(path, data=data, headers=HEADERS)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert "geheim" not in answer.text
+
+
+async def test_a_token_without_an_id_is_not_said_to_be_ended(make_verifier, ring, clock, store):
+    now = int(clock())
+    claims = {"iss": "https://auth.example", "aud": "shop", "sub": "7", "iat": now, "exp": now + 60}
+    token = ring.signing_key().sign(claims, token_type="at+jwt")
+    app = FastAPI()
+    register_exception_handlers(app)
+    access = make_token_dependency(SECRET, header_name="X-Internal-Token")
+    lenient = make_verifier(required_claims=["iss", "exp", "aud", "sub", "iat"])
+    app.include_router(make_revocation_router(lenient, store, access=access))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://auth.example") as http:
+        answer = await http.post("/revoke", data={"token": token}, headers=HEADERS)
+        assert (answer.status_code, answer.json()["code"]) == (400, "UNSUPPORTED_TOKEN_TYPE")
+
+
 async def test_introspection_that_cannot_tell_says_so(issuer, verifier):
     class Down:
         async def is_revoked(self, principal, token):
@@ -213,6 +260,18 @@ async def test_many_requests_with_one_token_share_one_question(
     assert fetch.asked == 1
     await tokens.authenticate(token)
     assert fetch.asked == 1
+
+
+async def test_who_waits_when_the_client_closes_gets_a_503(make_client, issuer, verifier, fetch):
+    client = make_client(cache_seconds=2)
+    tokens = TokenAuthenticator(verifier, revocation=client)
+    fetch.gate = asyncio.Event()
+    token = issuer.issue("7").token
+    waiting = [asyncio.ensure_future(tokens.authenticate(token)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    await client.close()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(one) for one in found} == {RevocationUnavailableException}
 
 
 async def test_without_a_memory_every_request_asks(make_client, make_verifier, issuer, fetch):

@@ -274,10 +274,30 @@ async def test_disconnect_ends_a_fetch(issuer, client):
     issuer.gate = asyncio.Event()
     task = asyncio.ensure_future(client.connect())
     await asyncio.sleep(0.01)
+    refreshing = asyncio.ensure_future(client.refresh())
+    await asyncio.sleep(0)
     await client.disconnect()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await task  # ends; it was not cancelled itself
+    with pytest.raises(KeysUnavailableException):
+        await refreshing
     await client.disconnect()
+
+
+async def test_an_issuer_that_starts_later_is_found_within_a_second(issuer, client, tokens, clock):
+    """The cooldown of an issuer that has given keys once would be a long 503."""
+    issuer.down = True
+    await client.connect()
+    issuer.down = False
+    with pytest.raises(KeysUnavailableException):
+        await tokens.authenticate(issuer.token())
+    clock.pass_seconds(1)
+    assert (await tokens.authenticate(issuer.token())).subject == "7"
+    for n in range(5):
+        with pytest.raises(InvalidTokenException):
+            await tokens.authenticate(
+                Issuer([TokenKey.generate("ES256", kid=f"made-up-{n}")]).token()
+            )
+    assert len(issuer.asked) == 2  # with keys, made-up ids wait for the cooldown
 
 
 async def test_only_the_algorithms_that_are_wanted(issuer, clock):

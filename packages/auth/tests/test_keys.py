@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -282,3 +284,13 @@ def test_a_key_is_found_for_its_own_algorithm_only():
     for kid, algorithm in (("k1", "EdDSA"), ("k1", "HS256"), ("k3", "ES256"), (None, "HS256")):
         assert ring.find(kid, algorithm) is None
     assert ring.find(None, "EdDSA").kid == "k2"
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
+def test_a_key_is_not_pickled(algorithm):
+    """Caches pickle what they are given, and write it to where no secret belongs."""
+    key = TokenKey.generate(algorithm, kid="k")
+    for copied in (pickle.dumps, copy.deepcopy):
+        for holder in (key, KeyRing([key])):
+            with pytest.raises(TypeError, match="'k' is not pickled"):
+                copied(holder)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,3 +99,18 @@ def test_any_text_is_judged(password):
         "sequential",
         "personal",
     }
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["ab" + "\u2057" * 339 + "c", "a1" * 511 + "b!", "a" + "!" * 1021 + "b", "\ufdfa" * 341],
+    ids=["signs that grow", "pairs", "one word at each end", "words that grow"],
+)
+def test_a_password_made_to_be_looked_at_for_long_is_not(password):
+    """By the process's own time; trying every pair of ends took a hundred times as much."""
+    policy = PasswordPolicy()
+    policy.weakness(password)  # reads the list
+    begun = time.thread_time()
+    for _ in range(50):
+        policy.weakness(password, personal=["x" * 10**6, "a b " * 10**5])
+    assert time.thread_time() - begun < 5

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 import unicodedata
@@ -41,10 +42,10 @@ def test_what_was_hashed_verifies_and_nothing_else_does(passwords):
 
 
 def test_a_password_that_fits_is_plain_bcrypt_that_any_library_reads(passwords):
-    hashed = passwords.hash("x" * 72)
+    hashed = passwords.hash("x" * 71)
     assert hashed.startswith("$2b$10$")
     assert len(hashed) == 60
-    assert bcrypt.checkpw(b"x" * 72, hashed.encode())
+    assert bcrypt.checkpw(b"x" * 71, hashed.encode())
     elsewhere = bcrypt.hashpw(b"from elsewhere", bcrypt.gensalt(10)).decode()
     assert passwords.verify("from elsewhere", elsewhere)
     assert passwords.verify("from elsewhere", elsewhere.replace("$2b$", "$2a$", 1))
@@ -62,9 +63,42 @@ def test_a12_longer_passwords_are_hashed_whole(passwords, password):
     assert not passwords.verify(cut, hashed)
 
 
-def test_a12_old_hashes_that_were_cut_still_let_their_owners_in(passwords):
+def test_a12_old_hashes_that_were_cut_let_their_owners_in_and_are_made_whole(passwords):
     cut = bcrypt.hashpw(LONG.encode()[:72], bcrypt.gensalt(10)).decode()
     assert passwords.verify(LONG, cut)
+    right, renewed = passwords.verify_and_update(LONG, cut)
+    assert right
+    assert renewed is not None
+    assert renewed.startswith("$tj1$-$")
+    assert not passwords.verify(LONG[:72], renewed)
+    assert passwords.verify_and_update(LONG, renewed) == (True, None)
+    assert passwords.verify_and_update(LONG + "x", renewed) == (False, None)
+
+
+@pytest.mark.parametrize("length", [70, 71, 72, 73])
+def test_what_follows_the_72nd_byte_counts(passwords, length):
+    """bcrypt reads 72 bytes: whatever follows them would fit as well."""
+    hashed = passwords.hash("x" * length)
+    assert passwords.verify("x" * length, hashed)
+    for more in ("y", "x", "x" * 10, "y" * 900):
+        assert not passwords.verify("x" * length + more, hashed)
+    assert not passwords.verify("x" * (length - 1), hashed)
+
+
+@pytest.mark.parametrize("length", [1026, 4094, 10**6])
+def test_composing_a_password_is_bounded(passwords, monkeypatch, length):
+    """Marks in the wrong order take the square of their number, with the interpreter's lock."""
+    composed = []
+    original = unicodedata.normalize
+    monkeypatch.setattr(
+        "tijolo.auth.passwords.unicodedata.normalize",
+        lambda form, text: composed.append(len(text)) or original(form, text),
+    )
+    marks = "a" + "\u0345" * (length // 2) + "\u0316" * (length // 2)
+    assert not passwords.verify(marks, passwords.dummy())
+    with pytest.raises(PasswordTooLongError):
+        passwords.hash(marks)
+    assert composed == []
 
 
 @pytest.mark.parametrize("password", ["", "x" * (MAX_PASSWORD_BYTES + 1), "é" * 600])
@@ -238,6 +272,66 @@ async def test_callers_that_leave_do_not_free_a_place_before_its_thread_is_free(
     assert (await service.hash("again, with new threads")).startswith("$2b$")
     await service.disconnect()
     await service.disconnect()
+
+
+async def test_what_waits_when_the_service_stops_is_a_503_and_no_cancellation():
+    service = HashService(PasswordUtils(rounds=12), workers=1)
+    waiting = [asyncio.create_task(service.hash("cavalo bateria grampo")) for _ in range(4)]
+    await asyncio.sleep(0.01)
+    await service.disconnect()
+    first, *others = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(first, str)
+    assert {type(other) for other in others} == {HashingBusyException}
+    assert await service.health_check()
+
+
+async def test_a_caller_that_leaves_the_queue_gives_its_place_back():
+    service = HashService(PasswordUtils(rounds=12), workers=1, queue_limit=1)
+    running = asyncio.create_task(service.hash("cavalo bateria grampo"))
+    leaving = asyncio.create_task(service.hash("cavalo bateria grampo"))
+    await asyncio.sleep(0.01)
+    assert not await service.health_check()
+    leaving.cancel()
+    await asyncio.sleep(0)
+    assert await service.health_check()
+    assert leaving.cancelled()
+    assert await running
+    await service.disconnect()
+
+
+def test_a_loop_that_ended_meanwhile_leaves_no_place_taken():
+    service = HashService(PasswordUtils(rounds=12), workers=1, queue_limit=0)
+
+    async def leave():
+        asyncio.ensure_future(service.hash("cavalo bateria grampo"))  # noqa: RUF006
+        await asyncio.sleep(0.01)
+
+    asyncio.run(leave())
+
+    async def after():
+        await service.disconnect()
+        return await service.health_check()
+
+    assert asyncio.run(after())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_gets_threads_of_its_own():
+    """A process that hashed before it forked: its children inherited a pool without threads."""
+    service = HashService(PasswordUtils(rounds=FAST), workers=1)
+    asyncio.run(service.hash("before the fork"))
+    child = os.fork()
+    if child == 0:
+        done = False
+        try:
+            hashing = asyncio.wait_for(service.hash("after the fork"), 30)
+            done = asyncio.run(hashing).startswith("$2b$")
+        finally:
+            os._exit(0 if done else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    asyncio.run(service.disconnect())
 
 
 async def test_an_unknown_user_costs_a_verification_and_is_never_right():

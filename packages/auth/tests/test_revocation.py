@@ -51,6 +51,29 @@ class TestMemory(RevocationStoreContract):
         with pytest.raises(ValueError, match="1 or more"):
             MemoryRevocationStore(max_entries=0)
 
+    async def test_room_is_made_a_little_at_a_time(self, clock):
+        """Looking through all of it for each new one held the event loop 15 ms each time."""
+        looked_at = 0
+
+        class Counting(MemoryRevocationStore):
+            def _make_room(self, now):
+                nonlocal looked_at
+                before = len(self._entries)
+                super()._make_room(now)
+                looked_at = max(looked_at, before - len(self._entries))
+
+        store = Counting(max_entries=1000, clock=clock)
+        for n in range(1000):
+            await store.revoke_token(f"t{n}", expires_at=clock() + 10)
+        await store.revoke_token("t999", expires_at=clock() + 500)
+        clock.pass_seconds(11)
+        for n in range(990):
+            await store.revoke_token(f"x{n}", expires_at=clock() + 60)
+        assert looked_at <= 100
+        assert await store.is_revoked(principal(token_id="t999"), "")
+        assert await store.is_revoked(principal(token_id="x0"), "")
+        assert len(store._entries) == len(store._ends) == 991
+
 
 @pytest.mark.redis
 class TestRedis(RevocationStoreContract):
@@ -217,6 +240,46 @@ async def test_an_answer_is_believed_for_a_while_and_no_longer(clock):
     for _ in range(3):
         await every_time.is_revoked(principal(), "")
     assert checker.asked == 10
+
+
+async def test_a_late_answer_does_not_bring_a_token_back_to_life(clock):
+    """The question was asked before the revocation, and its answer comes after one asked since."""
+    answers = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    asked = iter(answers)
+
+    class InOrder:
+        async def is_revoked(self, principal, token):
+            return await next(asked)
+
+    guard = GuardedChecker(InOrder(), cache_seconds=10, clock=clock)
+    before = asyncio.create_task(guard.is_revoked(principal(), ""))
+    since = asyncio.create_task(guard.is_revoked(principal(), ""))
+    await asyncio.sleep(0)
+    answers[1].set_result(True)
+    assert await since
+    answers[0].set_result(False)
+    assert await before
+    assert await guard.is_revoked(principal(), "")
+
+
+async def test_an_answer_is_as_old_as_its_question(clock):
+    class Slow:
+        asked = 0
+
+        async def is_revoked(self, principal, token):
+            self.asked += 1
+            clock.pass_seconds(2)
+            return False
+
+    checker = Slow()
+    guard = GuardedChecker(checker, cache_seconds=10, clock=clock)
+    await guard.is_revoked(principal(), "")
+    clock.pass_seconds(7.9)
+    await guard.is_revoked(principal(), "")
+    assert checker.asked == 1
+    clock.pass_seconds(0.2)
+    await guard.is_revoked(principal(), "")
+    assert checker.asked == 2
 
 
 async def test_a_token_without_an_id_is_asked_about_every_time(clock):

@@ -434,3 +434,38 @@ def test_every_setting_is_read():
         deps = build_auth_deps(make(**consumer))
         check_auth_settings(make(**consumer))
     assert isinstance(deps.authenticator.verifier.keys, JWKSClient)
+
+
+def test_an_issuer_makes_no_token_that_the_settings_let_nobody_read():
+    settings = make(JWT_MAX_TOKEN_BYTES=65_536)
+    token = TokenIssuer.from_settings(settings).issue("7", roles=[f"role-{n}" for n in range(2000)])
+    assert len(TokenVerifier.from_settings(settings).verify(token.token).roles) == 2000
+    with pytest.raises(ValueError, match="verifiers read 8192"):
+        TokenIssuer.from_settings(make()).issue("7", roles=[f"role-{n}" for n in range(2000)])
+
+
+def test_a_variable_that_is_declared_and_empty_is_not_set():
+    settings = JWTSettings(
+        JWT_SECRET=SECRET, JWT_JWKS_URL="", INTROSPECTION_URL="", JWT_PUBLIC_KEY=""
+    )
+    assert settings.JWT_JWKS_URL is settings.INTROSPECTION_URL is settings.JWT_PUBLIC_KEY is None
+    assert build_auth_deps(settings).revocation_client is None
+
+
+@pytest.mark.parametrize("how", ["setting", "list"])
+def test_a_private_key_given_as_the_public_one_is_refused_unseen(how):
+    """Public keys are shown; whoever mixed the two up would find the private one in a log."""
+    pem = "-----BEGIN PRIVATE KEY-----\ngeheim\n-----END PRIVATE KEY-----"
+    given = (
+        {"JWT_PUBLIC_KEY": pem}
+        if how == "setting"
+        else {"JWT_KEYS": [{"algorithm": "ES256", "public_key": pem}]}
+    )
+    with pytest.raises(ValidationError, match="given as the public one") as error:
+        JWTSettings(JWT_ALGORITHM="ES256", **given)
+    assert "geheim" not in str(error.value)
+
+
+def test_a_key_is_not_read_from_a_file_without_an_end():
+    with pytest.raises(InvalidKeyError, match="larger than"):
+        JWTSettings(JWT_ALGORITHM="ES256", JWT_PRIVATE_KEY="/dev/zero").key_ring()

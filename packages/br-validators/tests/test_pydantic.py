@@ -168,6 +168,20 @@ def test_json_schema_says_what_is_accepted_and_what_is_returned(name: str) -> No
     assert sent == stored or not re.fullmatch(returned["pattern"], sent)
 
 
+@pytest.mark.parametrize("mode", ["validation", "serialization"])
+def test_json_schema_bounds_what_its_pattern_does_not(mode: Any) -> None:
+    schema = TypeAdapter(br.PixKey).json_schema(mode=mode)
+    assert schema["maxLength"] == 77
+    longest = "a" * 68 + "@bcb.dev."
+    assert len(longest + "b") == 78
+    assert re.fullmatch(schema["pattern"], longest + "b")
+    with pytest.raises(ValidationError):
+        TypeAdapter(br.PixKey).validate_python(longest + "b")
+    accepted = longest[1:] + "b"
+    assert TypeAdapter(br.PixKey).validate_python(accepted) == accepted
+    assert "maxLength" not in TypeAdapter(br.CPF).json_schema(mode=mode)
+
+
 def test_a_field_keeps_its_own_description_and_the_pattern() -> None:
     class Customer(BaseModel):
         document: Annotated[CPFOrCNPJ, Field(description="who pays")]

@@ -118,6 +118,56 @@ def own_redis():
     server.kill()
 
 
+class LosingProxy:
+    """In front of a Redis: carries commands out, and loses the answers it was told to lose."""
+
+    def __init__(self, host, port):
+        self._target = (host, port)
+        self.lose = None
+        """A part of the command whose answer, once, is lost together with its connection."""
+        self.lost = 0
+        self._server = None
+        self._serving = set()
+
+    async def start(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        host, port = self._server.sockets[0].getsockname()
+        return f"redis://{host}:{port}/0"
+
+    async def stop(self):
+        self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _serve(self, reader, writer):
+        self._serving.add(asyncio.current_task())
+        upstream_reader, upstream = await asyncio.open_connection(*self._target)
+        try:
+            while command := await reader.read(65_536):
+                upstream.write(command)
+                answer = await upstream_reader.read(65_536)
+                if self.lose is not None and self.lose in command:
+                    self.lose = None
+                    self.lost += 1
+                    return
+                writer.write(answer)
+        finally:
+            for end in (writer, upstream):
+                end.close()
+                with suppress(OSError):
+                    await end.wait_closed()
+
+
+@pytest_asyncio.fixture
+async def losing_proxy(own_redis):
+    """``own_redis`` behind a proxy that loses answers; its address is ``proxy.url``."""
+    proxy = LosingProxy("127.0.0.1", own_redis.port)
+    proxy.url = await proxy.start()
+    yield proxy
+    await proxy.stop()
+
+
 @pytest.fixture
 def run_python(tmp_path):
     """Run a script in processes of their own, all at once; their standard output."""

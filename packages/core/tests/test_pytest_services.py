@@ -15,9 +15,16 @@ GREETINGS = {
     "mariadb": b"\x4a\x00\x00\x00\x0a5.5.5-10.11-MariaDB",
     "redis": b"+PONG\r\n",
     "rabbitmq": b"\x01\x00\x00",
+    "oidc": b"HTTP/1.1 200 OK\r\n",
 }
-TITLES = ("PostgreSQL", "MariaDB", "Redis", "RabbitMQ")
-SCHEMES = {"postgres": "postgresql", "mariadb": "mysql", "redis": "redis", "rabbitmq": "amqp"}
+TITLES = ("PostgreSQL", "MariaDB", "Redis", "RabbitMQ", "oidc-provider")
+SCHEMES = {
+    "postgres": "postgresql",
+    "mariadb": "mysql",
+    "redis": "redis",
+    "rabbitmq": "amqp",
+    "oidc": "http",
+}
 URL_VARIABLES = [f"TIJOLO_TEST_{name.upper()}_URL" for name in GREETINGS]
 
 
@@ -100,10 +107,10 @@ def test_marked_tests_run_where_their_servers_answer_and_each_is_asked_once(run,
     connections = [listen(name, greeting) for name, greeting in GREETINGS.items()]
     status, output = run(marked(*GREETINGS))
     assert status == 0
-    assert "8 passed" in output
+    assert "10 passed" in output
     for title in TITLES:
         assert f"{title}: 2 tests needed it, 2 ran" in output
-    assert [len(made) for made in connections] == [1, 1, 1, 1]
+    assert [len(made) for made in connections] == [1, 1, 1, 1, 1]
 
 
 def test_the_counts_of_parallel_workers_are_added_up(run, listen, monkeypatch):
@@ -127,7 +134,7 @@ def test_they_are_skipped_with_the_reason_where_nothing_listens(run, monkeypatch
         monkeypatch.setenv(variable, f"{SCHEMES[name]}://user:geheim@127.0.0.1:{port}/x")
     status, output = run(marked(*GREETINGS))
     assert status == 0
-    assert "8 skipped" in output
+    assert "10 skipped" in output
     for title, variable in zip(TITLES, URL_VARIABLES, strict=True):
         assert f"{title}: 2 tests needed it, 2 skipped" in output
         assert (
@@ -143,7 +150,7 @@ def test_they_are_skipped_where_something_else_listens(run, listen, greeting):
         listen(name, greeting)
     status, output = run(marked(*GREETINGS))
     assert status == 0
-    assert "8 skipped" in output
+    assert "10 skipped" in output
 
 
 def test_it_fails_where_servers_are_required(run, monkeypatch):
@@ -181,11 +188,12 @@ def test_a_url_that_cannot_be_read_is_reported_without_its_password(run, monkeyp
 def test_fixtures_give_the_urls(run, monkeypatch):
     monkeypatch.setenv("TIJOLO_TEST_MARIADB_URL", "mysql://127.0.0.1:1/x")
     status, output = run("""
-def test_urls(postgres_url, mariadb_url, redis_url, rabbitmq_url):
+def test_urls(postgres_url, mariadb_url, redis_url, rabbitmq_url, oidc_url):
     assert postgres_url == "postgresql+asyncpg://postgres@127.0.0.1:5432/test"
     assert mariadb_url == "mysql://127.0.0.1:1/x"
     assert redis_url == "redis://127.0.0.1:6379/9"
     assert rabbitmq_url == "amqp://guest:guest@127.0.0.1:5672/"
+    assert oidc_url == "http://127.0.0.1:9797"
 """)
     assert status == 0, output
 
@@ -199,5 +207,6 @@ def test_an_unknown_service_is_refused_with_the_known_ones():
 @pytest.mark.mariadb
 @pytest.mark.redis
 @pytest.mark.rabbitmq
+@pytest.mark.oidc
 def test_the_greetings_are_those_of_the_real_servers():
-    """Runs only where all four answered as the plugin expects."""
+    """Runs only where all five answered as the plugin expects."""

@@ -242,6 +242,7 @@ def test_half_open_never_holds_more_leases_than_probes(probes, steps) -> None:
         {"window_seconds": -1},
         {"probe_lease_seconds": 0},
         {"slow_call_seconds": 0},
+        {"patience_seconds": 0},
     ],
 )
 def test_policies_that_make_no_sense_are_refused(policy) -> None:

@@ -581,6 +581,17 @@ async def test_the_rest_of_a_callers_time_counts_against_nobody(server) -> None:
         assert client.circuits()[0].failures == 0
 
 
+async def test_a_host_that_is_silent_for_long_within_scopes_is_left_alone(server) -> None:
+    server.on("/")(_never)
+    policy = CircuitPolicy(failure_threshold=2, minimum_calls=2, patience_seconds=0.05)
+    async with client_of(server, circuit_policy=policy) as client:
+        for _ in range(2):
+            with deadline_scope(0.3), pytest.raises(DeadlineExceededError):
+                await client.get("/")
+        with deadline_scope(0.3), pytest.raises(CircuitOpenError):
+            await client.get("/")
+
+
 async def test_scopes_nest_and_the_earliest_end_counts(server) -> None:
     server.on("/")(_never)
     started = time.monotonic()

@@ -174,6 +174,8 @@ MISTAKES = {
     "no records": {"limit": 0},
     "too many": {"limit": 100_000},
     "long text": {"q": "x" * 201},
+    "a filter that there is not": {"text": "order"},
+    "a filter twice misspelt": {"Level": "error", "q": "order"},
     "long cursor": {"cursor": "x" * 5000},
 }
 

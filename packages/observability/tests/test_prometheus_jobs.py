@@ -241,3 +241,17 @@ async def test_a_monitor_that_is_started_by_many_at_once_runs_once(metrics):
     assert len(running()) == 1
     await monitor.disconnect()
     assert running() == []
+
+
+def test_a_generator_is_no_job_for_it_has_done_nothing_when_it_returns():
+    jobs = JobMetrics(Metrics())
+
+    async def pages():
+        yield 1
+
+    def lines():
+        yield 1
+
+    for generator in (pages, lines):
+        with pytest.raises(TypeError, match=f"{generator.__name__} is a generator"):
+            jobs.observe_job("read")(generator)

@@ -7,6 +7,7 @@ from starlette.responses import StreamingResponse
 
 from tijolo.core import BaseAppSettings
 from tijolo.web import CachePolicy, ConditionalRoute, WebSettings, create_app
+from tijolo.web.controllers import Controller, get, make_controller_router
 from tijolo.web.http_cache import etag_of, has_etag
 from tijolo.web.timeouts import RequestTimeoutMiddleware
 
@@ -258,3 +259,57 @@ async def test_excluded_paths_and_other_scopes_have_no_limit(exchange, scope_of)
     await layer({**scope_of("/"), "type": "websocket"}, None, None)
     with pytest.raises(ValueError, match="positive"):
         RequestTimeoutMiddleware(app, seconds=0)
+
+
+async def started(*routers):
+    app = create_app(BaseAppSettings(_env_file=None), routers)
+    async with app.router.lifespan_context(app):
+        return app
+
+
+async def test_a_policy_that_nothing_reads_keeps_the_service_from_starting():
+    async def prices():
+        return VALUE
+
+    CachePolicy(max_age_seconds=60)(prices)
+    plain, outer = APIRouter(prefix="/plain"), APIRouter(prefix="/outer")
+    plain.add_api_route("/prices", prices)
+    outer.include_router(plain)
+    with pytest.raises(RuntimeError, match=r"^/outer/plain/prices has a CachePolicy"):
+        await started(outer)
+    conditional = APIRouter(route_class=ConditionalRoute)
+    conditional.add_api_route("/prices", prices)
+    outer = APIRouter()
+    outer.include_router(conditional)
+    await started(outer)
+
+
+async def test_a_policy_counts_above_its_route_as_well():
+    above = APIRouter(route_class=ConditionalRoute)
+
+    @CachePolicy(max_age_seconds=60)
+    @above.get("/above")
+    async def above_its_route():
+        return VALUE
+
+    answer = await ask("/above", app=await started(above))
+    assert answer.headers["cache-control"] == "private, max-age=60"
+
+
+class Prices(Controller):
+    prefix = "/prices"
+
+    @get()
+    @CachePolicy(max_age_seconds=60, public=True)
+    async def prices(self) -> dict[str, int]:
+        return VALUE
+
+
+async def test_policies_work_on_controllers():
+    app = await started(make_controller_router(Prices, route_class=ConditionalRoute))
+    first = await ask("/prices", app=app)
+    assert first.headers["cache-control"] == "public, max-age=60"
+    again = await ask("/prices", app=app, **{"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+    with pytest.raises(RuntimeError, match=r"^/prices has a CachePolicy"):
+        await started(make_controller_router(Prices))

@@ -394,3 +394,30 @@ async def test_create_app_shares_both_over_redis_and_closes_what_it_opened(own_r
     assert runs == [1]
     assert found[:3] == [1, 1, 1]
     assert found[3]["code"] == "TOO_MANY_REQUESTS"
+
+
+async def test_services_of_one_redis_keep_apart_by_their_prefixes(own_redis):
+    answers = {}
+    for service in ("shop", "blog"):
+        given = Settings(
+            ENVIRONMENT=Environment.TEST,
+            RATE_LIMITS="1/hour",
+            RATE_LIMIT_REDIS_URL=own_redis.url,
+            RATE_LIMIT_REDIS_PREFIX=f"{service}:ratelimit:",
+            IDEMPOTENCY_ENABLED=True,
+            IDEMPOTENCY_REDIS_URL=own_redis.url,
+            IDEMPOTENCY_REDIS_PREFIX=f"{service}:idem:",
+        )
+        app = create_app(given)
+
+        @app.post("/orders")
+        async def carry_out(service: str = service) -> str:
+            return service
+
+        async with app.router.lifespan_context(app), client_of(app) as client:
+            answers[service] = (await order(client)).json()
+    assert answers == {"shop": "shop", "blog": "blog"}
+    client = redis.redis_client(own_redis.url)
+    keys = {key.decode().partition(":")[0] for key in await client.keys("*")}
+    await client.aclose()
+    assert keys == {"shop", "blog"}

@@ -9,20 +9,38 @@ import pytest
 
 pytest.importorskip("prometheus_client")
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from tijolo.core import BaseAppSettings
-from tijolo.observability.prometheus import Metrics, MetricsSettings
-from tijolo.web import RateLimitSettings, RequestMetrics, WebSettings, create_app
+from tijolo.observability.prometheus import Metrics, MetricsSettings, install_metrics
+from tijolo.web import (
+    CSRFSettings,
+    IdempotencySettings,
+    RateLimitSettings,
+    RequestMetrics,
+    WebSettings,
+    create_app,
+)
 
 TOKEN = "k3fJ0pZq9sVtXw2Yb7Rn5Lm8Hd4Gc6Ae"
 
 
-class Settings(MetricsSettings, RateLimitSettings, WebSettings, BaseAppSettings, env_file=None):
+class Settings(
+    MetricsSettings,
+    RateLimitSettings,
+    IdempotencySettings,
+    WebSettings,
+    BaseAppSettings,
+    env_file=None,
+):
     """What a service composes."""
+
+
+class WithForms(CSRFSettings, Settings, env_file=None):
+    """A service whose users are known by cookies."""
 
 
 def router():
@@ -67,7 +85,8 @@ def router():
 
 
 def make_app(metrics=None, **settings):
-    chosen = Settings(
+    kind = WithForms if "CSRF_SECRET" in settings else Settings
+    chosen = kind(
         **{"ENVIRONMENT": "test", "METRICS_ENABLED": True, "METRICS_TOKEN": TOKEN, **settings}
     )
     return create_app(chosen, router(), metrics=metrics)
@@ -110,6 +129,56 @@ def test_every_answer_is_counted_once_also_those_of_the_outer_layers():
     assert not any("/metrics" in str(key) for key in samples)
 
 
+def test_what_a_layer_answers_in_the_place_of_a_route_is_counted_there():
+    mounted = FastAPI()
+
+    @mounted.get("/deep/{name}")
+    async def deep(name: str) -> str:
+        return name
+
+    app = make_app(
+        RATE_LIMITS=["2/minute"],
+        RATE_LIMIT_EXEMPT_PATHS=["/metrics", "/items"],
+        IDEMPOTENCY_ENABLED=True,
+        CSRF_SECRET=TOKEN,
+        CSRF_EXCLUDE_PATHS=["/items"],
+    )
+    app.mount("/below", mounted)
+    with TestClient(app) as client:
+        for path in ("/items/1", "/items/2", "/items/3", "/below/deep/x", "/nowhere", "/items/x"):
+            client.get(path)
+        for key in ("a", "a", "b"):
+            client.post("/items?name=x", headers={"Idempotency-Key": key})
+        assert client.put("/items/7").status_code == 429
+        assert client.post("/items?name=y", headers={"Idempotency-Key": "a"}).status_code == 422
+        samples = scraped(client)
+    assert requests(samples, "/items/{item_id}", 200) == 2
+    assert requests(samples, "/items/{item_id}", 429) == 2
+    assert requests(samples, "/below/deep/{name}", 429) == 1
+    assert requests(samples, "__unmatched__", 429) == 1
+    assert requests(samples, "/items", 200, "POST") == 3
+    assert requests(samples, "/items", 422, "POST") == 1
+
+
+def test_a_write_that_another_page_made_is_counted_at_its_route():
+    app = make_app(CSRF_SECRET=TOKEN)
+    with TestClient(app) as client:
+        assert client.post("/items?name=x").status_code == 403
+        samples = scraped(client)
+    assert requests(samples, "/items", 403, "POST") == 1
+
+
+def test_an_application_is_measured_once():
+    app = make_app()
+    settings = Settings(ENVIRONMENT="test", METRICS_ENABLED=True, METRICS_TOKEN=TOKEN)
+    with pytest.raises(RuntimeError, match="has metrics already"):
+        install_metrics(app, settings)
+    own = FastAPI()
+    install_metrics(own, settings)
+    with pytest.raises(RuntimeError, match="has metrics already"):
+        install_metrics(own, settings)
+
+
 def test_what_the_error_boundary_answered_is_a_500_and_an_exception():
     with TestClient(make_app(), raise_server_exceptions=False) as client:
         assert client.get("/broken").status_code == 500
@@ -145,7 +214,7 @@ def test_a_refused_caller_is_counted_too():
         statuses = [client.get("/items/5").status_code for _ in range(3)]
         assert statuses == [200, 429, 429]
         samples = scraped(client)
-    assert requests(samples, "__unmatched__", 429) == 2
+    assert requests(samples, "/items/{item_id}", 429) == 2
 
 
 def test_web_sockets_are_counted():

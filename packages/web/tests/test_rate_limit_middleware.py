@@ -382,6 +382,10 @@ async def test_a_dependency_after_that_of_the_user_limits_the_user():
         ({"key_func": str, "trusted_ip_header": "X-Real-IP"}, ValueError),
         ({"limiter": RateLimiter("1/s"), "limits": "2/s"}, TypeError),
         ({"limiter": RateLimiter("1/s"), "cost": 2}, TypeError),
+        ({"limiter": RateLimiter("1/s"), "max_requests": 5}, TypeError),
+        ({"limiter": RateLimiter("1/s"), "max_requests": 60}, TypeError),
+        ({"limiter": RateLimiter("1/s"), "window_seconds": 1}, TypeError),
+        ({"limits": "2/s", "max_requests": 5}, TypeError),
     ],
 )
 def test_what_cannot_work_is_refused_when_it_is_built(options, error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from loja.models import Customer, Order, Product
@@ -55,7 +56,7 @@ class CustomerRepository(BaseRepository[Customer]):
 class ProductRepository(BaseRepository[Product]):
     """Products and their stock."""
 
-    orderable = ("name", "price_cents", "created_at")
+    orderable = ("name", "price_cents", "stock", "created_at")
 
     def __init__(self, session: AsyncSession) -> None:
         super().__init__(
@@ -77,6 +78,10 @@ class ProductRepository(BaseRepository[Product]):
         product.stock -= quantity
         await self.update(product)
 
+    async def scarce(self, below: int) -> list[Product]:
+        """The hundred products of which the fewest are left, fewer than ``below``."""
+        return await self.list({"stock__lt": below}, order_by="stock", limit=100)
+
 
 class OrderRepository(BaseRepository[Order]):
     """Orders, newest first."""
@@ -90,3 +95,13 @@ class OrderRepository(BaseRepository[Order]):
             not_found_exception=OrderNotFoundError,
             not_found_message=OrderNotFoundError.message,
         )
+
+    async def totals(self) -> list[tuple[str, int, int]]:
+        """Status, orders, cents."""
+        statement = (
+            select(Order.status, func.count(), func.sum(Order.total_cents))
+            .group_by(Order.status)
+            .order_by(Order.status)
+        )
+        rows = await self.session.execute(statement)
+        return [(status, count, int(total)) for status, count, total in rows]

@@ -1,6 +1,7 @@
 """The shop over HTTP: parse, call the service, answer."""
 
 # No `from __future__ import annotations` here: FastAPI could not see the factories' local names.
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -27,6 +28,8 @@ from loja.shop import CATALOG, Shop
 from tijolo.cache.fastapi import cached_response
 from tijolo.core import BasePaginationSchema, CursorPaginationSchema
 from tijolo.db.viewsets import ViewSet
+from tijolo.web import cors, no_cors
+from tijolo.web.tool_spec import LLM_TOOL
 
 
 class CustomerViews(ViewSet[Customer]):
@@ -40,11 +43,13 @@ class CustomerViews(ViewSet[Customer]):
     repository_class = CustomerRepository
 
 
-def make_products_router(shop: Shop) -> APIRouter:
+def make_products_router(shop: Shop, origins: Sequence[str]) -> APIRouter:
     """Products: create, read, list by page, change on the version that was read.
 
-    The lists are the same for everybody and are kept; a change makes them be read again.
+    The lists are the same for everybody and are kept; a change makes them be read again. Pages of
+    ``origins`` may show them, and write nothing.
     """
+    shown = cors(allow_origins=origins) if origins else no_cors
     Session = Annotated[AsyncSession, Depends(shop.db.session_dependency)]  # noqa: N806
     Reading = Annotated[AsyncSession, Depends(shop.db.read_session_dependency)]  # noqa: N806
     router = APIRouter(prefix="/products", tags=["products"])
@@ -53,9 +58,13 @@ def make_products_router(shop: Shop) -> APIRouter:
     async def create_product(data: ProductCreate, session: Session) -> Product:
         return await ProductService(shop, session).create(data)
 
-    @router.get("", response_model=BasePaginationSchema[ProductResponse])
+    @router.get(
+        "", response_model=BasePaginationSchema[ProductResponse], openapi_extra=dict(LLM_TOOL)
+    )
+    @shown
     @cached_response(shop.cache, ttl=60, public=True, tags=[CATALOG], ignore=["session"])
     async def list_products(wanted: Annotated[ProductFilter, Query()], session: Reading) -> object:
+        """What the shop sells, page by page."""
         return await ProductRepository(session).paginate(
             wanted.get_conditions(),
             order_by=wanted.order_by,
@@ -64,9 +73,11 @@ def make_products_router(shop: Shop) -> APIRouter:
             ascending=wanted.ascending,
         )
 
-    @router.get("/{product_id}", response_model=ProductResponse)
+    @router.get("/{product_id}", response_model=ProductResponse, openapi_extra=dict(LLM_TOOL))
+    @shown
     @cached_response(shop.cache, ttl=60, public=True, tags=[CATALOG], ignore=["session"])
     async def get_product(product_id: UUID, session: Reading) -> Product:
+        """One product, its price in cents and how many are left."""
         return await ProductRepository(session).get_by_id(product_id)
 
     @router.patch("/{product_id}", response_model=ProductResponse)

@@ -43,6 +43,14 @@ class ProductService:
         forget_catalog(self.shop, self.session)
         return product
 
+    async def receive(self, product_id: UUID, quantity: int) -> Product:
+        """Put what was delivered on the shelf; two deliveries at once both count."""
+        product = await self.products.get_by_id(product_id, for_update=True)
+        product.stock += quantity
+        await self.products.update(product)
+        forget_catalog(self.shop, self.session)
+        return product
+
 
 class OrderService:
     """Orders: the stock and the order change together or not at all."""

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from tijolo.cache import CacheSettings
 from tijolo.core import BaseAppSettings, SigningSecret
 from tijolo.db import DatabaseSettings
 from tijolo.email import EmailSettings
 from tijolo.http import HTTPClientSettings
-from tijolo.observability import LogSettings
+from tijolo.observability import LogSettings, TracingSettings
 from tijolo.observability.prometheus import MetricsSettings
 from tijolo.web import (
     CORSSettings,
+    CSRFSettings,
     IdempotencySettings,
     RateLimitSettings,
     ServerSettings,
     WebSettings,
 )
+from tijolo.web.settings import StringList
 
 
 class Settings(
@@ -31,7 +34,9 @@ class Settings(
     MetricsSettings,
     RateLimitSettings,
     IdempotencySettings,
+    TracingSettings,
     CORSSettings,
+    CSRFSettings,
     ServerSettings,
     WebSettings,
     BaseAppSettings,
@@ -42,7 +47,20 @@ class Settings(
     CACHE_NAMESPACE: str = "loja"
     EMAIL_TEMPLATE_DIR: str = str(Path(__file__).parent / "templates")
     IDEMPOTENCY_ENABLED: bool = True
+    TRACING_SERVICE_NAME: str = "loja"
+    CSRF_SECRET: SigningSecret = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe(48)))
+    """Signs the forms of the pages; in development each process makes its own."""
+    CSRF_EXCLUDE_PATHS: StringList = Field(
+        default_factory=lambda: [
+            path
+            for api in ("/customers", "/products", "/orders", "/webhooks")
+            for path in (api, f"{api}/{{rest:path}}")
+        ]
+    )
+    """The API is called by programs, and acts on no cookie; what does has to go from here."""
 
+    CATALOG_ORIGINS: StringList = Field(default_factory=lambda: ["*"])
+    """Whose pages may read the products; empty for the shop's own."""
     CACHE_REDIS_URL: SecretStr | None = None
     """Keeps cached products for all replicas; without it each has its own."""
     CEP_SERVICE_URL: str = "https://viacep.com.br"
@@ -54,3 +72,16 @@ class Settings(
     """Who is told of each order; nobody without it."""
     PAYMENT_WEBHOOK_SECRET: SigningSecret = SecretStr("")
     """Shared with who takes the payments; without it nobody can report one."""
+
+    async def secrets_are_set(self) -> None:
+        """Refuse to start where replicas, or tomorrow's process, would not know today's secrets.
+
+        Raises:
+            RuntimeError: one is missing outside development.
+        """
+        if self.ENVIRONMENT.is_development:
+            return
+        if not self.DATABASE_CURSOR_SECRET.get_secret_value():
+            raise RuntimeError("orders are paged by cursor: set DATABASE_CURSOR_SECRET")
+        if "CSRF_SECRET" not in self.model_fields_set:
+            raise RuntimeError("the pages have forms: set CSRF_SECRET")

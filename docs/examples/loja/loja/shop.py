@@ -22,3 +22,9 @@ class Shop:
     orders: Counter
     """Orders by what became of them: placed, paid, cancelled."""
     mail: OrderMail | None = None
+
+
+def reais(cents: int) -> str:
+    """Whole cents as people read them: `R$ 1.234,56`."""
+    whole, rest = divmod(cents, 100)
+    return f"R$ {whole:,}".replace(",", ".") + f",{rest:02d}"

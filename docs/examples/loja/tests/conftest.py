@@ -51,6 +51,24 @@ async def shop(settings):
         yield client
 
 
+@pytest.fixture
+def running(settings):
+    """settings by name -> a client of the shop that runs with them."""
+
+    @asynccontextmanager
+    async def run(*, client=("127.0.0.1", 40000), **changed):
+        there = {"ENVIRONMENT": "test", "DATABASE_URL": settings.DATABASE_URL}
+        app = make_app(Settings(_env_file=None, **(there | changed)))
+        transport = httpx.ASGITransport(app=app, client=client)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as shop,
+        ):
+            yield shop
+
+    return run
+
+
 @asynccontextmanager
 async def _database(server, name):
     """A database of our own on a real server."""

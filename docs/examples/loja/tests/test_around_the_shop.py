@@ -8,37 +8,14 @@ import email.policy
 import json
 import time
 import uuid
-from contextlib import asynccontextmanager
 
-import httpx
-import pytest
 from loja.addresses import Ceps
-from loja.app import make_app
-from loja.settings import Settings
 
 from tijolo.br_validators import generate_cpf
 from tijolo.http.testing import MockRules, mock_integrations
 from tijolo.web.webhooks import WebhookSignatureVerifier
 
 SECRET = "k3fJ0pZq9sVtXw2Yb7Rn5Lm8Hd4Gc6Ae"
-
-
-@pytest.fixture
-def running(settings):
-    """settings by name -> a client of the shop that runs with them."""
-
-    @asynccontextmanager
-    async def run(*, client=("127.0.0.1", 40000), **changed):
-        there = {"ENVIRONMENT": "test", "DATABASE_URL": settings.DATABASE_URL}
-        app = make_app(Settings(_env_file=None, **there, **changed))
-        transport = httpx.ASGITransport(app=app, client=client)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://localhost") as shop,
-        ):
-            yield shop
-
-    return run
 
 
 async def customer(shop, **fields):
@@ -179,7 +156,7 @@ async def test_the_log_and_the_integrations_are_for_operators(running):
     async with running() as shop:
         who = await customer(shop)
         await order(shop, who)
-        page = await shop.get("/logs", params={"text": "order placed"})
+        page = await shop.get("/logs", params={"q": "order placed"})
         assert page.status_code == 200
         assert "order placed" in page.text
         assert who["document"] not in page.text

@@ -7,7 +7,7 @@ from tijolo.core.compat import enforce as _enforce
 _enforce(_COMPAT, __version__)
 
 from tijolo.auth.auth_deps import AuthDeps, build_auth_deps
-from tijolo.auth.authenticator import Authenticator, TokenAuthenticator
+from tijolo.auth.authenticator import Authenticator, RequestAuthenticator, TokenAuthenticator
 from tijolo.auth.challenges import (
     InsufficientAuthenticationException,
     InsufficientPermissionException,
@@ -130,6 +130,7 @@ __all__ = [
     "PasswordUtils",
     "Principal",
     "RemoteRevocationClient",
+    "RequestAuthenticator",
     "RevocationChecker",
     "RevocationStore",
     "RevocationStoreFullException",

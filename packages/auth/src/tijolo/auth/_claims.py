@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard, cast
 
@@ -13,7 +12,10 @@ REQUIRED_CLAIMS = frozenset({"iss", "exp", "aud", "sub", "client_id", "iat", "jt
 """What an access token must have (RFC 9068, section 2.2)."""
 
 NOTHING: frozenset[str] = frozenset()
+MAX_EPOCH = 2**53 - 1
+"""RFC 8259, section 6: beyond it, readers of JSON round."""
 _MAX_LEEWAY_SECONDS = 300
+_LAST_MOMENT = 253_402_300_800  # the end of the year 9999: what a datetime can hold
 
 
 def check_leeway(seconds: float) -> float:
@@ -35,7 +37,7 @@ def check_times(claims: Mapping[str, Any], now: float, leeway: float) -> None:
         InvalidTokenException: One is missing, no number, or in the future.
     """
     expires, issued, not_before = claims.get("exp"), claims.get("iat"), claims.get("nbf", 0)
-    if not (is_number(expires) and is_number(issued) and is_number(not_before)):
+    if not (is_moment(expires) and is_moment(issued) and is_moment(not_before)):
         raise InvalidTokenException
     if not_before > now + leeway or issued > now + leeway:
         raise InvalidTokenException
@@ -43,10 +45,18 @@ def check_times(claims: Mapping[str, Any], now: float, leeway: float) -> None:
         raise ExpiredTokenException
 
 
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether ``value`` is a JSON number; Python reads NaN, Infinity and booleans as such too."""
+def is_moment(value: object) -> TypeGuard[int | float]:
+    """Whether ``value`` is a moment as a JSON number, seconds since the epoch.
+
+    Python reads NaN, Infinity and booleans as numbers too, and whole ones of any size.
+    """
     kind = type(value)
-    return kind is int or (kind is float and math.isfinite(cast("float", value)))
+    return (kind is int or kind is float) and (-_LAST_MOMENT < cast("float", value) < _LAST_MOMENT)
+
+
+def is_epoch(value: object) -> TypeGuard[int]:
+    """Whether ``value`` is a whole number that every JSON reader and store keeps exactly."""
+    return type(value) is int and 0 <= value <= MAX_EPOCH
 
 
 def text_list(value: object) -> tuple[str, ...]:
@@ -80,6 +90,11 @@ def text_set(value: object) -> frozenset[str]:
 
 
 def audience_of(audience: str | Iterable[str]) -> tuple[str, ...]:
+    """Whom tokens are for, as a constructor is given it: one name, or several.
+
+    Raises:
+        ValueError: for none, or an empty one.
+    """
     names = (audience,) if isinstance(audience, str) else tuple(audience)
     if not names or not all(names):
         raise ValueError("audience must name at least one, and none may be empty")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from starlette.requests import HTTPConnection
 
 from tijolo.auth._compact import UnknownKeyException
 from tijolo.auth.principal import Principal
-from tijolo.auth.revocation import RevocationChecker
+from tijolo.auth.revocation import RevocationChecker, RevocationUnavailableException
 from tijolo.auth.token_verifier import TokenVerifier
-from tijolo.core import InvalidTokenException
+from tijolo.core import AppException, InvalidTokenException
 
 
 class Authenticator(Protocol):
@@ -24,12 +26,37 @@ class Authenticator(Protocol):
         ...
 
 
+@runtime_checkable
+class RequestAuthenticator(Authenticator, Protocol):
+    """An authenticator that looks at more of a request than its bearer token.
+
+    The dependencies of this package then ask :meth:`authenticate_request`.
+    """
+
+    async def authenticate_request(
+        self, connection: HTTPConnection, token: str | None
+    ) -> Principal:
+        """Who ``connection`` speaks for.
+
+        Args:
+            connection: The request.
+            token: Of its ``Authorization`` header, or cookie; None without one.
+
+        Raises:
+            UnauthorizedException: for credentials that are not good, or none.
+            BadRequestException: for several.
+            ServiceUnavailableException: when that cannot be told now.
+        """
+        ...
+
+
 class TokenAuthenticator:
     """Verifies a token, then asks whether it was revoked.
 
     Args:
         verifier: Signature and claims.
         revocation: Asked at every call; None believes tokens until they expire (stateless).
+            What it raises is a 503; ``GuardedChecker`` adds a deadline and a choice.
     """
 
     def __init__(
@@ -50,6 +77,14 @@ class TokenAuthenticator:
             principal = self.verifier.verify(token)
         except UnknownKeyException:
             principal = await self.verifier.verify_with_refresh(token)
-        if self.revocation is not None and await self.revocation.is_revoked(principal, token):
+        if self.revocation is None:
+            return principal
+        try:
+            revoked = await self.revocation.is_revoked(principal, token)
+        except AppException:
+            raise
+        except Exception as error:
+            raise RevocationUnavailableException(retry_after_seconds=1) from error
+        if revoked:
             raise InvalidTokenException("The token was revoked", code="TOKEN_REVOKED")
         return principal

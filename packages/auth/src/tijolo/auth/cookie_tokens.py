@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import cast
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -12,6 +14,7 @@ from tijolo.core import ForbiddenException
 from tijolo.web import SameSite, clear_cookie, is_from_own_page, set_cookie
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+", re.IGNORECASE)
 
 
 class CrossSiteRequestException(ForbiddenException):
@@ -29,6 +32,11 @@ class CookieTransport:
     WebSocket, must therefore come from a page of the same origin: what ``CSRFMiddleware`` has
     passed, or what its rules about ``Sec-Fetch-Site``, ``Origin`` and ``Referer`` let pass. What
     sends none of them is no browser that could be tricked.
+
+    Raises:
+        ValueError: for a name, path, domain and ``secure`` that browsers refuse together, or a
+            trusted origin that no browser would send.
+        TypeError: for origins as one text.
     """
 
     name: str = "__Host-access_token"
@@ -38,6 +46,15 @@ class CookieTransport:
     samesite: SameSite = "lax"
     trusted_origins: frozenset[str] = frozenset()
     """Other origins whose pages may call, such as ``https://app.example.com``."""
+
+    def __post_init__(self) -> None:
+        origins = cast("object", self.trusted_origins)
+        if isinstance(origins, str):
+            raise TypeError(f"trusted_origins must be a set of origins, got the text {origins!r}")
+        for origin in self.trusted_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin such as https://app.example.com")
+        self.clear(Response())  # refuses what a browser would
 
     def set(self, response: Response, token: AccessToken) -> None:
         """Hand ``token`` to the browser for as long as it lives."""

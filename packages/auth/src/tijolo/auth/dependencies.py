@@ -15,8 +15,8 @@ from fastapi.security import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
-from tijolo.auth._claims import text_list
-from tijolo.auth.authenticator import Authenticator
+from tijolo.auth._claims import is_epoch, text_list
+from tijolo.auth.authenticator import Authenticator, RequestAuthenticator
 from tijolo.auth.challenges import InvalidRequestException
 from tijolo.auth.cookie_tokens import CookieTransport
 from tijolo.auth.jwt_utils import JWTUtils
@@ -48,7 +48,7 @@ class _Utils:
             issued_at=claims["iat"],
             expires_at=claims["exp"],
             auth_time=since if type(since) in (int, float) else None,
-            epoch=epoch if type(epoch) is int else 0,
+            epoch=epoch if is_epoch(epoch) else 0,
             roles=claimed(claims.get("roles")),
             permissions=claimed(claims.get("permissions")),
             scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
@@ -87,6 +87,9 @@ class AccessDependency(SecurityBase):
         self._authenticated = (
             _Utils(tokens) if isinstance(tokens, JWTUtils) else tokens
         ).authenticate
+        self._by_request = (
+            tokens.authenticate_request if isinstance(tokens, RequestAuthenticator) else None
+        )
         self._check, self._load, self._soft = check, load, soft
         self._cookie = cookie
         self._message = error_message
@@ -105,7 +108,7 @@ class AccessDependency(SecurityBase):
             if known is not None and known[0] is self._tokens and known[1] is self._cookie:
                 principal: Principal = known[2]
             else:
-                principal = await self._authenticated(self._token(connection))
+                principal = await self._principal(connection)
                 connection.scope[_STATE] = (self._tokens, self._cookie, principal)
                 set_user_id(principal.subject)
             if self._check is not None:
@@ -124,13 +127,15 @@ class AccessDependency(SecurityBase):
             raise
         return loaded
 
-    def _token(self, connection: HTTPConnection) -> str:
+    async def _principal(self, connection: HTTPConnection) -> Principal:
         token = bearer_token(connection)
         if token is None and self._cookie is not None:
             token = self._cookie.read(connection)
+        if self._by_request is not None:
+            return await self._by_request(connection, token)
         if token is None:
             raise UnauthorizedException(self._message)
-        return token
+        return await self._authenticated(token)
 
 
 def bearer_token(connection: HTTPConnection) -> str | None:

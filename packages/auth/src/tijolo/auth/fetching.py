@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
+import re
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from tijolo.auth._threads import BoundedThreads, ThreadsBusyError
+
+_URL = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +61,8 @@ class ThreadedFetch:
     def __init__(
         self, *, workers: int = 4, queue_limit: int = 64, context: ssl.SSLContext | None = None
     ) -> None:
-        if workers < 1 or queue_limit < 0:
-            raise ValueError(f"needs 1 worker and a limit of 0; got {workers} and {queue_limit}")
-        self._workers, self._limit = workers, queue_limit
+        self._threads = BoundedThreads("tijolo-fetch", workers=workers, queue_limit=queue_limit)
         self._context = context
-        self._pending = 0
-        self._executor: ThreadPoolExecutor | None = None
 
     async def __call__(self, request: FetchRequest) -> FetchResponse:
         """Ask.
@@ -68,36 +70,47 @@ class ThreadedFetch:
         Raises:
             FetchError: too many wait, no connection, no answer in time, or one too large.
         """
-        if self._pending >= self._workers + self._limit:
-            raise FetchError("too many calls wait for the other service")
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix="tijolo-fetch")
-        loop = asyncio.get_running_loop()
-        self._pending += 1
-        work = loop.run_in_executor(self._executor, self._call, request)
-        # whoever stops waiting frees nothing: the thread is at it until it is done
-        work.add_done_callback(self._done)
+        call = _Call(request, self._tls)
         try:
             async with asyncio.timeout(request.timeout_seconds):
-                return await asyncio.shield(work)
+                return await self._threads.run(call.run)
+        except ThreadsBusyError:
+            raise FetchError("too many calls wait for the other service") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise FetchError(f"no answer ({type(error).__name__})") from error
+        finally:
+            call.break_off()
 
     async def close(self) -> None:
         """Let go of the threads; calls under way end by their timeout."""
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
+        await self._threads.close(wait=False)
 
-    def _done(self, work: asyncio.Future[FetchResponse]) -> None:
-        self._pending -= 1
-        if not work.cancelled():
-            work.exception()  # it may be that nobody waits for it any more
+    def _tls(self) -> ssl.SSLContext:
+        if self._context is None:  # reads the authorities' file: work for a thread
+            self._context = ssl.create_default_context()
+        return self._context
 
-    def _call(self, request: FetchRequest) -> FetchResponse:
-        parts = urlsplit(request.url)
-        connection = self._connection(parts.scheme, parts.hostname or "", parts.port, request)
+
+class _Call:
+    """One call, made by a thread, that the event loop can break off.
+
+    The timeout of a socket is that of one read: who sends a byte a second would hold the thread.
+    """
+
+    def __init__(self, request: FetchRequest, tls: Callable[[], ssl.SSLContext]) -> None:
+        self._request = request
+        self._tls = tls
+        self._socket: socket.socket | None = None
+        self._broken_off = False
+
+    def run(self) -> FetchResponse:
+        request, parts = self._request, urlsplit(self._request.url)
+        connection = self._connect_to(parts.scheme, parts.hostname, parts.port)
         try:
+            connection.connect()
+            self._socket = connection.sock
+            if self._broken_off:
+                raise FetchError("nobody waits for the answer")
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request(request.method, path, request.body, dict(request.headers))
             response = connection.getresponse()
@@ -109,16 +122,21 @@ class ThreadedFetch:
         finally:
             connection.close()
 
-    def _connection(
-        self, scheme: str, host: str, port: int | None, request: FetchRequest
+    def break_off(self) -> None:
+        """End what is left of the call; nothing, where it is done."""
+        self._broken_off = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # below TLS, whose state belongs to the thread; it reads an end
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _connect_to(
+        self, scheme: str, host: str | None, port: int | None
     ) -> http.client.HTTPConnection:
+        timeout = self._request.timeout_seconds
         if scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=request.timeout_seconds)
-        if self._context is None:
-            self._context = ssl.create_default_context()
-        return http.client.HTTPSConnection(
-            host, port, timeout=request.timeout_seconds, context=self._context
-        )
+            return http.client.HTTPConnection(host or "", port, timeout=timeout)
+        return http.client.HTTPSConnection(host or "", port, timeout=timeout, context=self._tls())
 
 
 def check_url(url: str, name: str) -> str:
@@ -129,10 +147,10 @@ def check_url(url: str, name: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        fits = parts.scheme in ("http", "https") and parts.hostname and not parts.username
         _ = parts.port
+        fits = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
     except ValueError:
         fits = False
-    if not fits:
+    if not fits or not _URL.fullmatch(url):
         raise ValueError(f"{name} must be http(s)://host[:port]/path, without credentials")
     return url

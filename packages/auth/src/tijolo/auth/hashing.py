@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from pydantic import SecretStr
 
+from tijolo.auth._threads import BoundedThreads, ThreadsBusyError
 from tijolo.auth.passwords import PasswordUtils
 from tijolo.core import ServiceUnavailableException
 
@@ -42,29 +41,22 @@ class HashService:
     def __init__(
         self, passwords: PasswordUtils, *, workers: int | None = None, queue_limit: int = 64
     ) -> None:
-        self.workers = workers if workers is not None else max(1, (os.cpu_count() or 1) // 2)
-        if self.workers < 1 or queue_limit < 0:
-            raise ValueError(f"needs 1 worker and a limit of 0; got {workers} and {queue_limit}")
+        chosen = workers if workers is not None else max(1, (os.cpu_count() or 1) // 2)
+        self._threads = BoundedThreads("tijolo-hash", workers=chosen, queue_limit=queue_limit)
+        self.workers, self.queue_limit = chosen, queue_limit
         self.passwords = passwords
-        self.queue_limit = queue_limit
         self._dummy = passwords.dummy()
-        self._pending = 0
-        self._executor: ThreadPoolExecutor | None = None
 
     async def connect(self) -> None:
-        """Start the threads; also done by the first password."""
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self.workers, thread_name_prefix="tijolo-hash")
+        """Nothing to do: the first password starts the threads."""
 
     async def disconnect(self) -> None:
-        """Let what runs come to its end, drop what waits, stop the threads."""
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
+        """Let what runs come to its end, refuse what waits, stop the threads."""
+        await self._threads.close(wait=True)
 
     async def health_check(self) -> bool:
         """False while the queue is full."""
-        return self._pending < self.workers + self.queue_limit
+        return not self._threads.is_full
 
     async def hash(self, plain: SecretStr | str) -> str:
         """As ``PasswordUtils.hash``.
@@ -88,39 +80,17 @@ class HashService:
     async def verify_and_update(
         self, plain: SecretStr | str, hashed: str | None
     ) -> tuple[bool, str | None]:
-        """Verify, and make a new hash where the stored one is not what :meth:`hash` makes today.
+        """As ``PasswordUtils.verify_and_update``; with None for an unknown user, as slow and False.
 
-        Returns:
-            Whether the password is right, and the hash to store instead, None to keep it.
+        Raises:
+            HashingBusyException: The queue is full.
         """
-
-        def work() -> tuple[bool, str | None]:
-            known = self._dummy if hashed is None else hashed
-            if not self.passwords.verify(plain, known) or hashed is None:
-                return False, None
-            stale = self.passwords.needs_rehash(hashed)
-            return True, self.passwords.hash(plain) if stale else None
-
-        return await self._run(work)
+        if hashed is None:
+            return await self.verify(plain, None), None
+        return await self._run(lambda: self.passwords.verify_and_update(plain, hashed))
 
     async def _run(self, work: Callable[[], ResultT]) -> ResultT:
-        if self._pending >= self.workers + self.queue_limit:
-            raise HashingBusyException(retry_after_seconds=1)
-        await self.connect()
-        assert self._executor is not None  # noqa: S101 - connect() made it
-        future = self._executor.submit(work)
-        self._pending += 1
-        loop = asyncio.get_running_loop()
-        # a caller that leaves frees nothing: the thread is at work until it is done
-        future.add_done_callback(lambda _: _call_soon(loop, self._done))
-        return await asyncio.wrap_future(future)
-
-    def _done(self) -> None:
-        self._pending -= 1
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    if loop.is_closed():
-        callback()
-    else:
-        loop.call_soon_threadsafe(callback)
+        try:
+            return await self._threads.run(work)
+        except ThreadsBusyError:
+            raise HashingBusyException(retry_after_seconds=1) from None

@@ -1,18 +1,22 @@
 """What an issuer answers about its tokens: introspection (RFC 7662) and revocation (RFC 7009)."""
 
 # No `from __future__ import annotations`: the routes' annotations are local names.
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from starlette.responses import JSONResponse
 
 from tijolo.auth.authenticator import Authenticator
 from tijolo.auth.forms import InvalidFormException, read_form
 from tijolo.auth.principal import Principal
-from tijolo.auth.revocation import RevocationStore
+from tijolo.auth.revocation import RevocationStore, RevocationUnavailableException
 from tijolo.auth.token_verifier import TokenVerifier
-from tijolo.core import UnauthorizedException
+from tijolo.core import (
+    AppException,
+    BadRequestException,
+    UnauthorizedException,
+)
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _SHOWN = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "sid")
@@ -88,13 +92,14 @@ def make_introspection_router(
         responses=_INTROSPECTED,
         openapi_extra=_FORM,
     )
-    async def introspect(request: Request) -> JSONResponse:
+    async def introspect(request: Request) -> Response:
         token = await _token_of(request)
         try:
-            principal = await tokens.authenticate(token)
+            answer = _description(await tokens.authenticate(token))
         except UnauthorizedException:
-            return JSONResponse({"active": False}, headers=_NO_STORE)
-        return JSONResponse(_description(principal), headers=_NO_STORE)
+            answer = {"active": False}
+        # in ASCII: a claim may hold what UTF-8 cannot, half a pair of surrogates
+        return Response(json.dumps(answer), media_type="application/json", headers=_NO_STORE)
 
     return router
 
@@ -136,11 +141,30 @@ def make_revocation_router(
             if revoke_other is not None:
                 await revoke_other(token)
         else:
-            until = principal.expires_at + verifier.leeway_seconds
-            await store.revoke_token(principal.token_id, expires_at=until)
+            await _end(store, principal, verifier.leeway_seconds)
         return Response(headers=_NO_STORE)
 
     return router
+
+
+async def _end(store: RevocationStore, principal: Principal, leeway_seconds: float) -> None:
+    """Revoke the token of ``principal``.
+
+    Raises:
+        BadRequestException: It has no id by which it could be (RFC 7009, section 2.2.1).
+        ServiceUnavailableException: The store does not answer.
+    """
+    if not principal.token_id:
+        code = "UNSUPPORTED_TOKEN_TYPE"
+        raise BadRequestException("A token without jti cannot be revoked", code=code)
+    try:
+        until = principal.expires_at + leeway_seconds
+        await store.revoke_token(principal.token_id, expires_at=until)
+    except AppException:
+        raise
+    except Exception as error:
+        message = "The token cannot be revoked now; try again"
+        raise RevocationUnavailableException(message, retry_after_seconds=1) from error
 
 
 def _description(principal: Principal) -> dict[str, Any]:

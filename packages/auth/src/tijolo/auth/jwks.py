@@ -20,6 +20,7 @@ from tijolo.auth.keys import ALGORITHMS, InvalidKeyError, TokenKey
 from tijolo.core import ServiceUnavailableException
 
 JWKS_PATH = "/.well-known/jwks.json"
+_IMPATIENT_SECONDS = 1.0
 _MEDIA_TYPE = "application/jwk-set+json"
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?=$|[\s,])", re.IGNORECASE)
 _ASYMMETRIC = frozenset(name for name in ALGORITHMS if not name.startswith("HS"))
@@ -98,7 +99,8 @@ class JWKSClient:
     Keys are fetched once for everybody who waits, believed for ``fresh_seconds`` (or the
     answer's shorter ``max-age``), and then renewed in the background while the old ones serve.
     An unknown ``kid`` asks again, but not within ``cooldown_seconds``: made-up ids cost the issuer
-    nothing. When it stays silent, its keys are believed for ``max_stale_seconds``.
+    nothing. When it stays silent, its keys are believed for ``max_stale_seconds``; without any it
+    is asked every second.
 
     Keys of kinds or algorithms that are not used here are skipped. It is a ``Resource``; where it
     is not connected, the first token fetches.
@@ -205,8 +207,8 @@ class JWKSClient:
     async def _refreshed(self) -> None:
         running = self._task is not None and not self._task.done()
         if running or self._clock() >= self._may_ask_at:
-            # whoever gives up does not take the others' answer away
-            await asyncio.shield(self._start())
+            # whoever gives up does not take the others' answer away, nor does disconnect() end them
+            await asyncio.wait([self._start()])
 
     def _start(self) -> asyncio.Task[bool]:
         if self._task is None or self._task.done():
@@ -268,6 +270,8 @@ class JWKSClient:
             _log.warning("keys are read again from %s", self.url)
 
     def _failed(self, error: Exception) -> None:
+        if not self._keys:  # an issuer that starts after us should not be waited for long
+            self._may_ask_at = min(self._may_ask_at, self._clock() + _IMPATIENT_SECONDS)
         if not self._down:
             self._down = True
             state = "the old ones serve" if self._keys else "no token can be verified"

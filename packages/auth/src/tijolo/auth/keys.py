@@ -14,7 +14,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -119,6 +119,10 @@ class TokenKey:
         if self.schedule.verifies_until is not None:
             until = self.schedule.verifies_until.timestamp()
             object.__setattr__(self, "verifies_until", until)
+
+    def __reduce__(self) -> NoReturn:
+        # a cache or a queue that pickles what it is given would write the secret to a disk
+        raise TypeError(f"key {self.kid!r} is not pickled or copied: it may hold a secret")
 
     @property
     def is_symmetric(self) -> bool:

@@ -28,7 +28,8 @@ _SEQUENCES = (
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
 )
 _MOST_AROUND = 8
-_AROUND_A_WORD = re.compile(r"^[\W\d_]*(.*?)[\W\d_]*$", re.DOTALL)
+_MOST_OF_A_NAME = 320  # an e-mail address has no more
+_LETTER = re.compile(r"[^\W\d_]")
 _LEET = str.maketrans("013457@$!", "oleastasi")
 _MESSAGES: dict[WeakReason, str] = {
     "too_short": "The password needs at least {least} characters",
@@ -110,8 +111,7 @@ class PasswordPolicy:
     def _is_common(self, folded: str) -> bool:
         """As it is, with digits and signs around it, or with digits for letters within it."""
         for text in (folded, folded.translate(_LEET)):
-            around = _AROUND_A_WORD.match(text)
-            for word in (text, around[1] if around else text):
+            for word in (text, _without_ends(text)):
                 # with more around it than is tried beside a word, it is not the word any more
                 if len(folded) - len(word) > _MOST_AROUND:
                     continue
@@ -124,6 +124,12 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
+def _without_ends(text: str) -> str:
+    """``text`` from its first letter to its last, in one pass each."""
+    first, last = _LETTER.search(text), _LETTER.search(text[::-1])
+    return text[first.start() : len(text) - last.start()] if first and last else ""
+
+
 def _is_repeated(text: str) -> bool:
     """``abcabcabc``: the text occurs in its double before its own end."""
     unit = (text + text).find(text, 1)
@@ -132,12 +138,9 @@ def _is_repeated(text: str) -> bool:
 
 def _is_personal(folded: str, personal: set[str | None]) -> bool:
     """Little is left of the password without the user's own words."""
+    known = {_folded(text[:_MOST_OF_A_NAME]) for text in personal if text}
     words = {
-        word
-        for known in personal
-        if known
-        for word in (_folded(known), *re.split(r"[\W_]+", _folded(known)))
-        if len(word) >= 4
+        word for text in known for word in (text, *re.split(r"[\W_]+", text)) if len(word) >= 4
     }
     rest = folded
     for word in sorted(words, key=len, reverse=True):

@@ -2,7 +2,7 @@
 
 The form of a stored hash:
 
-    $2b$12$...            bcrypt of the password itself: at most 72 bytes, readable by any library
+    $2b$12$...            bcrypt of the password itself: under 72 bytes, readable by any library
     $tj1$-$2b$12$...      bcrypt(base64(HMAC-SHA384(password))), for what bcrypt alone would cut
     $tj1$<id>$2b$12$...   the same, keyed with the pepper of that id
     $argon2id$...         the extra ``argon2``; with a pepper again behind ``$tj1$<id>``
@@ -130,8 +130,23 @@ class PasswordUtils:
             return False
         return self._check(self._digest(password, tag), inner)
 
+    def verify_and_update(self, plain: SecretStr | str, hashed: str) -> tuple[bool, str | None]:
+        """Verify at a login, and renew a hash that :meth:`hash` would make otherwise today.
+
+        Returns:
+            Whether the password is right, and the hash to store instead, None to keep it.
+        """
+        if not self.verify(plain, hashed):
+            return False, None
+        cut = len(_normal(plain)) >= _BCRYPT_BYTES and _BCRYPT.fullmatch(hashed) is not None
+        return True, self.hash(plain) if cut or self.needs_rehash(hashed) else None
+
     def needs_rehash(self, hashed: str) -> bool:
-        """Whether :meth:`hash` would make ``hashed`` otherwise today: rehash it at the login."""
+        """Whether :meth:`hash` would make ``hashed`` otherwise today.
+
+        A hash of another library does not tell that it cut the password: see
+        :meth:`verify_and_update`.
+        """
         tagged = _TAGGED.fullmatch(hashed)
         tag, inner = tagged.groups() if tagged else (None, hashed)
         if (self._current or "-") != (tag or "-"):
@@ -157,7 +172,8 @@ class PasswordUtils:
     def _tag(self, password: bytes) -> str | None:
         if self._current is not None:
             return self._current
-        cut_by_bcrypt = len(password) > _BCRYPT_BYTES or b"\0" in password
+        # of 72 bytes it reads all, and of more no more: whatever follows them would fit as well
+        cut_by_bcrypt = len(password) >= _BCRYPT_BYTES or b"\0" in password
         return "-" if cut_by_bcrypt and self.scheme is None else None
 
     def _digest(self, password: bytes, tag: str) -> bytes:
@@ -187,8 +203,9 @@ class PasswordUtils:
 def _normal(plain: SecretStr | str) -> bytes:
     """The bytes of a password: composed (NIST SP 800-63B), otherwise exactly as it was typed."""
     text = plain.get_secret_value() if isinstance(plain, SecretStr) else plain
-    # a password of a megabyte is refused anyway; composing it would only cost time
-    if len(text) <= MAX_PASSWORD_BYTES * 4:
+    # what is longer is refused anyway; composing it takes the square of its length, and the
+    # interpreter's lock
+    if len(text) <= MAX_PASSWORD_BYTES:
         text = unicodedata.normalize("NFC", text)
     return text.encode("utf-8", "surrogatepass")
 

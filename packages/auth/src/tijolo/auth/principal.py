@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 
-def _no_claims() -> Mapping[str, Any]:
-    return MappingProxyType({})
+class Claims(dict[str, Any]):
+    """A dictionary that stays as it is; it can be copied, pickled and sent as JSON."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("the claims of a verified token cannot be changed; take dict(claims)")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse  # pyright: ignore
+    clear = pop = popitem = setdefault = update = _refuse  # pyright: ignore
+
+    def __reduce__(self) -> tuple[type[Claims], tuple[dict[str, Any]]]:
+        return Claims, (dict(self),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +49,7 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     epoch: int = 0
     """The user's ``auth_epoch`` when the token was made; an older one than today's is revoked."""
-    claims: Mapping[str, Any] = field(default_factory=_no_claims, repr=False, compare=False)
+    claims: Mapping[str, Any] = field(default_factory=Claims, repr=False, compare=False)
     """Every claim, read-only all the way down."""
 
     @property
@@ -64,12 +72,12 @@ def principal_of(fields: dict[str, Any]) -> Principal:
 def freeze(claims: dict[str, Any]) -> Mapping[str, Any]:
     """``claims``, read-only: they are shared by everybody who presents the same token.
 
-    It takes the dictionary over: what is in it is frozen in place.
+    What is in the dictionary is frozen in place.
     """
     for name, value in claims.items():
         if type(value) in _CONTAINERS:
             claims[name] = _frozen(value)
-    return MappingProxyType(claims)
+    return Claims(claims)
 
 
 def _frozen(value: Any) -> Any:

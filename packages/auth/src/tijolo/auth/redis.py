@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from tijolo.auth.principal import Principal
+from tijolo.auth.revocation import check_revocation
 from tijolo.core import MissingExtraError
 
 try:
@@ -61,8 +62,10 @@ class RedisRevocationStore:
 
     async def is_revoked(self, principal: Principal, token: str = "") -> bool:
         """Whether the token, its session or its epoch has been revoked: one MGET."""
-        keys = [self._key("sub", principal.subject), self._key("jti", principal.token_id)]
-        if principal.session_id is not None:
+        keys = [self._key("sub", principal.subject)]
+        if principal.token_id:
+            keys.append(self._key("jti", principal.token_id))
+        if principal.session_id:
             keys.append(self._key("sid", principal.session_id))
         found = await cast("Awaitable[list[Any]]", self._client.mget(keys))
         lowest, *ended = found
@@ -72,20 +75,21 @@ class RedisRevocationStore:
 
     async def revoke_token(self, token_id: str, *, expires_at: float) -> None:
         """End the token of that ``jti``."""
-        await self._put(self._key("jti", token_id), 1, expires_at)
+        await self._put("jti", token_id, 1, expires_at)
 
     async def revoke_session(self, session_id: str, *, expires_at: float) -> None:
         """End all tokens of that ``sid``."""
-        await self._put(self._key("sid", session_id), 1, expires_at)
+        await self._put("sid", session_id, 1, expires_at)
 
     async def revoke_before_epoch(self, subject: str, epoch: int, *, expires_at: float) -> None:
         """End all tokens of ``subject`` of an older epoch."""
-        await self._put(self._key("sub", subject), epoch, expires_at)
+        await self._put("sub", subject, epoch, expires_at)
 
-    async def _put(self, key: str, value: int, expires_at: float) -> None:
+    async def _put(self, kind: str, name: str, value: int, expires_at: float) -> None:
+        check_revocation(name, value, expires_at)
         milliseconds = math.ceil((expires_at - self._clock()) * 1000)
         if milliseconds > 0:
-            await self._raise(keys=[key], args=[value, milliseconds])
+            await self._raise(keys=[self._key(kind, name)], args=[value, milliseconds])
 
     def _key(self, kind: str, name: str) -> str:
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

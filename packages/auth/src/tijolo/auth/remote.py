@@ -5,7 +5,7 @@ The extra ``http`` installs it. Nothing is imported here: whatever has its ``req
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from tijolo.auth.fetching import FetchError, FetchRequest, FetchResponse
@@ -16,8 +16,9 @@ __all__ = ["ClientFetch", "RequestingClient"]
 class RequestingClient(Protocol):
     """What is used of ``tijolo.http.HTTPClient``."""
 
-    async def request(self, method: str, url: str, **options: Any) -> Any:
-        """Call, and read the whole response."""
+    @property
+    def request(self) -> Callable[..., Awaitable[Any]]:
+        """Call, and read the whole response: ``request(method, url, **options)``."""
         ...
 
 

@@ -23,7 +23,8 @@ class RemoteRevocationClient:
     """Asks the issuer's introspection endpoint (RFC 7662); a ``RevocationChecker``.
 
     An answer is believed for ``cache_seconds``, and requests with the same token share one
-    question; that long a revoked token may still pass. With 0 every request asks for itself.
+    question; that long, and while an answer is on its way, a revoked token may still pass. With 0
+    every request asks for itself.
 
     Args:
         introspection_url: Of the issuer.
@@ -127,8 +128,11 @@ class _Question:
             task = asyncio.get_running_loop().create_task(self._ask(token))
             self._asking[token] = task
             task.add_done_callback(lambda done: self._answered(token, done))
-        # whoever gives up does not take the others' answer away
-        return await asyncio.shield(task)
+        # whoever gives up does not take the others' answer away, nor does close() end them
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise FetchError("the client was closed")
+        return task.result()
 
     async def close(self) -> None:
         tasks = list(self._asking.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from fastapi.security import HTTPBearer
 
@@ -19,6 +20,7 @@ from tijolo.auth.dependencies import UNAUTHORIZED_MESSAGE, AccessDependency, cla
 from tijolo.auth.jwt_utils import JWTUtils
 from tijolo.auth.principal import Principal
 from tijolo.auth.roles import RoleHierarchy
+from tijolo.core import ForbiddenException
 
 
 def make_role_dependency(
@@ -50,19 +52,12 @@ def make_role_dependency(
         ValueError: for no role, or one that is not in the hierarchy.
     """
     names = _required("required_roles", required_roles)
-    alternatives = [
-        hierarchy.satisfying(name) if hierarchy else frozenset([name]) for name in names
-    ]
-    combine = all if require_all else any
-
-    def check(principal: Principal) -> None:
-        held = _claim(principal, roles_claim)
-        if not combine(not good.isdisjoint(held) for good in alternatives):
-            raise InsufficientRoleException(forbidden_message)
-
-    return AccessDependency(
+    return _holding(
         tokens,
-        check=check,
+        [hierarchy.satisfying(name) if hierarchy else frozenset([name]) for name in names],
+        held=lambda principal: _claim(principal, roles_claim),
+        require_all=require_all,
+        refusal=lambda: InsufficientRoleException(forbidden_message),
         bearer_scheme=bearer_scheme,
         cookie=cookie,
         error_message=unauthorized_message,
@@ -95,16 +90,12 @@ def make_permission_dependency(
     Raises:
         ValueError: for no permission.
     """
-    names = frozenset(_required("required_permissions", required_permissions))
-
-    def check(principal: Principal) -> None:
-        held = _claim(principal, permissions_claim)
-        if not (names <= held if require_all else names & held):
-            raise InsufficientPermissionException(forbidden_message)
-
-    return AccessDependency(
+    return _holding(
         tokens,
-        check=check,
+        [frozenset([name]) for name in _required("required_permissions", required_permissions)],
+        held=lambda principal: _claim(principal, permissions_claim),
+        require_all=require_all,
+        refusal=lambda: InsufficientPermissionException(forbidden_message),
         bearer_scheme=bearer_scheme,
         cookie=cookie,
         error_message=unauthorized_message,
@@ -131,15 +122,13 @@ def make_scope_dependency(
     Raises:
         ValueError: for no scope.
     """
-    names = frozenset(_required("required_scopes", required_scopes))
-
-    def check(principal: Principal) -> None:
-        if not names <= principal.scopes:
-            raise InsufficientScopeException(names)
-
-    return AccessDependency(
+    names = _required("required_scopes", required_scopes)
+    return _holding(
         tokens,
-        check=check,
+        [frozenset([name]) for name in names],
+        held=lambda principal: principal.scopes,
+        require_all=True,
+        refusal=lambda: InsufficientScopeException(names),
         bearer_scheme=bearer_scheme,
         cookie=cookie,
         error_message=unauthorized_message,
@@ -198,6 +187,26 @@ def make_recent_auth_dependency(
         cookie=cookie,
         error_message=unauthorized_message,
     )
+
+
+def _holding(
+    tokens: Authenticator | JWTUtils,
+    alternatives: list[frozenset[str]],
+    *,
+    held: Callable[[Principal], frozenset[str]],
+    require_all: bool,
+    refusal: Callable[[], ForbiddenException],
+    **access: Any,
+) -> AccessDependency:
+    """A dependency for those who hold one name of each of ``alternatives``, or of one of them."""
+    combine = all if require_all else any
+
+    def check(principal: Principal) -> None:
+        names = held(principal)
+        if not combine(not good.isdisjoint(names) for good in alternatives):
+            raise refusal()
+
+    return AccessDependency(tokens, check=check, **access)
 
 
 def _claim(principal: Principal, name: str) -> frozenset[str]:

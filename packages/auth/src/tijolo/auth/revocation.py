@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import time
 from collections.abc import Callable
 from typing import Protocol
 
+from tijolo.auth._claims import MAX_EPOCH, is_epoch, is_moment
 from tijolo.auth.principal import Principal
 from tijolo.core import BaseStrEnum, ServiceUnavailableException
 
+_SWEPT_AT_ONCE = 100
 _log = logging.getLogger("tijolo.auth.revocation")
 
 
@@ -64,7 +67,8 @@ class RevocationStore(RevocationChecker, Protocol):
     """Keeps revocations for as long as the tokens would have lived.
 
     ``expires_at`` is in seconds since the epoch: when the last token that the revocation is
-    about has expired, leeway included.
+    about has expired, leeway included. A ``ValueError`` for an empty name, which would stand for
+    all tokens without one, an epoch that is none, or a moment out of range.
     """
 
     async def revoke_token(self, token_id: str, *, expires_at: float) -> None:
@@ -102,7 +106,8 @@ class MemoryRevocationStore:
         self.max_entries = max_entries
         self._clock = clock
         self._entries: dict[tuple[str, str], tuple[int, float]] = {}
-        self._sweep_at = 0.0
+        # each entry once, with the end that it had at first
+        self._ends: list[tuple[float, tuple[str, str]]] = []
 
     async def is_revoked(self, principal: Principal, token: str = "") -> bool:
         """Whether the token, its session or its epoch has been revoked."""
@@ -133,32 +138,53 @@ class MemoryRevocationStore:
         return entry[0] if entry is not None and entry[1] > self._clock() else 0
 
     def _put(self, key: tuple[str, str], value: int, expires_at: float) -> None:
+        check_revocation(key[1], value, expires_at)
         now = self._clock()
         if expires_at <= now:
             return
         old = self._entries.get(key)
-        if old is None and len(self._entries) >= self.max_entries:
-            self._sweep(now)
-        # a replayed call must not shorten or lower what is there
-        if old is not None:
+        if old is None:
+            self._make_room(now)
+            heapq.heappush(self._ends, (expires_at, key))
+        else:  # a replayed call must not shorten or lower what is there
             value, expires_at = max(value, old[0]), max(expires_at, old[1])
         self._entries[key] = (value, expires_at)
-        self._sweep_at = min(self._sweep_at, expires_at)
 
-    def _sweep(self, now: float) -> None:
-        if now >= self._sweep_at:
-            self._entries = {k: v for k, v in self._entries.items() if v[1] > now}
-            # when everything is still needed, do not look through all of it for each refusal
-            self._sweep_at = min((v[1] for v in self._entries.values()), default=now)
+    def _make_room(self, now: float) -> None:
+        for _ in range(_SWEPT_AT_ONCE):  # more than one comes: it keeps up, and nobody waits long
+            if not self._ends or self._ends[0][0] > now:
+                break
+            key = self._ends[0][1]
+            end = self._entries[key][1]
+            if end > now:
+                heapq.heapreplace(self._ends, (end, key))
+            else:
+                heapq.heappop(self._ends)
+                del self._entries[key]
         if len(self._entries) >= self.max_entries:
             raise RevocationStoreFullException(retry_after_seconds=1)
+
+
+def check_revocation(name: str, epoch: int, expires_at: float) -> None:
+    """Hold what a store is given to what it can keep.
+
+    Raises:
+        ValueError: as :class:`RevocationStore` says.
+    """
+    if not name:
+        raise ValueError("a revocation needs the id of a token or session, or a subject")
+    if not is_epoch(epoch):
+        raise ValueError(f"an epoch is a whole number of 0 to {MAX_EPOCH}, got {epoch!r}")
+    if not is_moment(expires_at):
+        raise ValueError(f"expires_at must be seconds since the epoch, got {expires_at!r}")
 
 
 class GuardedChecker:
     """Asks another checker, with a deadline, a policy for when it fails, and a short memory.
 
-    A revoked token stays revoked; that it was not is believed for ``cache_seconds``. The oldest
-    of ``cache_size`` answers gives way. A failure is logged once, and its end again.
+    An answer is believed for ``cache_seconds`` from the moment it was asked for; that a token was
+    revoked is not overruled by an answer that was longer on its way. The oldest of ``cache_size``
+    gives way. A failure is logged once, and its end again.
 
     Args:
         checker: Who is asked.
@@ -203,6 +229,7 @@ class GuardedChecker:
         known = self._known(principal.token_id)
         if known is not None:
             return known
+        asked = self._clock()
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 revoked = await self.checker.is_revoked(principal, token)
@@ -212,7 +239,9 @@ class GuardedChecker:
                 return False
             raise RevocationUnavailableException(retry_after_seconds=1) from error
         self._answered()
-        self._remember(principal.token_id, revoked)
+        # a question asked before the token was revoked may be answered after one asked since
+        revoked = revoked or self._known(principal.token_id) is True
+        self._remember(principal.token_id, revoked, asked)
         return revoked
 
     def _known(self, token_id: str) -> bool | None:
@@ -222,13 +251,14 @@ class GuardedChecker:
         revoked, until = entry
         return revoked if self._clock() < until else None
 
-    def _remember(self, token_id: str, revoked: bool) -> None:
+    def _remember(self, token_id: str, revoked: bool, asked: float) -> None:
         if not self.cache_seconds or not token_id:
             return
+        self._cache.pop(token_id, None)
         while len(self._cache) >= self._cache_size:
             del self._cache[next(iter(self._cache))]
         # asked again later in either case: the memory is there to spare calls, not to decide
-        self._cache[token_id] = (revoked, self._clock() + self.cache_seconds)
+        self._cache[token_id] = (revoked, asked + self.cache_seconds)
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1

@@ -30,6 +30,21 @@ def _split(value: object) -> object:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
+def _set(value: object) -> object:
+    """None for a variable that a deployment declares and leaves empty."""
+    return None if value == "" else value
+
+
+def _public(value: object) -> object:
+    if isinstance(value, str) and "PRIVATE KEY" in value:
+        raise ValueError("a private key was given as the public one, which is shown")
+    return _set(value)
+
+
+OptionalText = Annotated[str | None, BeforeValidator(_set)]
+PublicKeyText = Annotated[str | None, BeforeValidator(_public)]
+
+
 class JWTKeySettings(BaseModel):
     """One more key, in its stage: what was signed with, or what will be."""
 
@@ -40,7 +55,7 @@ class JWTKeySettings(BaseModel):
     secret: SigningSecret | None = None
     private_key: SecretStr | None = None
     """PEM text, or the path of a file with it."""
-    public_key: str | None = None
+    public_key: PublicKeyText = None
     signs_from: datetime | None = None
     signs_until: datetime | None = None
     verifies_until: datetime | None = None
@@ -75,13 +90,13 @@ class JWTSettings(BaseSettings):
     JWT_ALGORITHM: str = "HS256"
     JWT_PRIVATE_KEY: SecretStr | None = None
     """PEM text, or the path of a file with it. It signs."""
-    JWT_PUBLIC_KEY: str | None = None
+    JWT_PUBLIC_KEY: PublicKeyText = None
     """The same of the public key; alone it only verifies."""
     JWT_KEY_ID: str | None = None
     """``kid``. Default: the key's thumbprint (RFC 7638)."""
     JWT_KEYS: list[JWTKeySettings] = []
     """Further keys as JSON: those published ahead, and those whose tokens are still about."""
-    JWT_JWKS_URL: str | None = None
+    JWT_JWKS_URL: OptionalText = None
     """Verify with the keys that the issuer publishes there, instead of own ones."""
 
     JWT_JWKS_CACHE_SECONDS: int = Field(default=300, ge=1)
@@ -103,7 +118,7 @@ class JWTSettings(BaseSettings):
     """``hybrid``: how long an answer is believed."""
     ACCESS_REVOCATION_FAILURE_MODE: FailureMode = FailureMode.CLOSED
     """``fail_closed`` or ``fail_open``: what happens while nobody can be asked."""
-    INTROSPECTION_URL: str | None = None
+    INTROSPECTION_URL: OptionalText = None
     """A consumer in ``hybrid`` or ``stateful`` mode asks its issuer here (RFC 7662)."""
     PRIVATE_API_SECRET: SigningSecret | None = None
     """What services show each other: to introspect, and to revoke."""
@@ -204,10 +219,11 @@ def _pem(text: str, what: str) -> str:
     if "-----BEGIN" in text:
         return text.replace("\\n", "\n")
     try:
-        path = Path(text)
-        if path.stat().st_size > _MAX_PEM_BYTES:
+        with Path(text).open("rb") as file:
+            content = file.read(_MAX_PEM_BYTES + 1)
+        if len(content) > _MAX_PEM_BYTES:
             raise InvalidKeyError(f"the file of the {what} is larger than {_MAX_PEM_BYTES} bytes")
-        return path.read_text("ascii")
+        return content.decode("ascii")
     except InvalidKeyError:
         raise
     except (OSError, ValueError) as error:

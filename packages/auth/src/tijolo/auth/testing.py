@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tijolo.auth.principal import Principal
@@ -11,7 +11,8 @@ from tijolo.auth.revocation import RevocationStore
 
 __all__ = ["RevocationStoreContract"]
 
-_NAMES = ["", "é ", "a:b", "x" * 10_000, "\n", "*", "\ud800"]
+_MAX_EPOCH = 2**53 - 1
+_NAMES = ["é ", "a:b", "x" * 10_000, "\n", "*", "\ud800"]
 
 
 class RevocationStoreContract:
@@ -85,12 +86,52 @@ class RevocationStoreContract:
     async def test_ids_of_any_text(
         self, store: RevocationStore, clock: Callable[[], float]
     ) -> None:
-        """Empty, huge, with separators, not even Unicode."""
+        """Huge, with separators, not even Unicode."""
         for name in _NAMES:
             await store.revoke_session(name, expires_at=clock() + 60)
         for name in _NAMES:
             await _expect(store, revoked=True, session_id=name)
         await _expect(store, revoked=False, session_id="a")
+
+    async def test_no_name_is_not_everybody_without_one(
+        self, store: RevocationStore, clock: Callable[[], float]
+    ) -> None:
+        """A token without ``jti`` is not the same as the next one without."""
+        await _expect_refusal(store.revoke_token("", expires_at=clock() + 60))
+        await _expect_refusal(store.revoke_session("", expires_at=clock() + 60))
+        await _expect_refusal(store.revoke_before_epoch("", 1, expires_at=clock() + 60))
+        await _expect(store, revoked=False, token_id="", session_id=None)
+
+    async def test_the_largest_epoch_is_kept_exactly(
+        self, store: RevocationStore, clock: Callable[[], float]
+    ) -> None:
+        """``2**53 - 1``, what JSON and Lua keep exactly."""
+        await store.revoke_before_epoch("7", _MAX_EPOCH, expires_at=clock() + 60)
+        await _expect(store, revoked=True, epoch=_MAX_EPOCH - 1)
+        await _expect(store, revoked=False, epoch=_MAX_EPOCH)
+
+    async def test_what_is_no_epoch_is_refused(
+        self, store: RevocationStore, clock: Callable[[], float]
+    ) -> None:
+        """A user with such a one could not be asked about any more."""
+        wrong: list[Any] = [-1, _MAX_EPOCH + 1, 10**18, True, 1.0, "3", None]
+        for epoch in wrong:
+            await _expect_refusal(store.revoke_before_epoch("7", epoch, expires_at=clock() + 60))
+        await _expect(store, revoked=False)
+
+    async def test_what_is_no_moment_is_refused(self, store: RevocationStore) -> None:
+        """Whoever compares with it would be told anything."""
+        wrong: list[Any] = [float("nan"), float("inf"), 1e300, 10**400, None]
+        for moment in wrong:
+            await _expect_refusal(store.revoke_token("t1", expires_at=moment))
+
+
+async def _expect_refusal(call: Awaitable[None]) -> None:
+    try:
+        await call
+    except ValueError:
+        return
+    raise AssertionError("should be a ValueError")
 
 
 async def _expect(store: RevocationStore, *, revoked: bool, **changes: Any) -> None:

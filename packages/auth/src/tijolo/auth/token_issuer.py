@@ -7,9 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
-from tijolo.auth._claims import ACCESS_TOKEN_TYPE, REQUIRED_CLAIMS, audience_of
+from tijolo.auth._claims import (
+    ACCESS_TOKEN_TYPE,
+    MAX_EPOCH,
+    REQUIRED_CLAIMS,
+    audience_of,
+    is_epoch,
+    is_moment,
+)
+from tijolo.auth._compact import MAX_TOKEN_BYTES
 from tijolo.auth.key_ring import KeyRing
 
 if TYPE_CHECKING:
@@ -39,6 +47,7 @@ class TokenIssuer:
         audience: ``aud``: whom the tokens are for.
         ttl_seconds: How long they live.
         client_id: ``client_id`` of tokens that no other client asked for.
+        max_token_bytes: What verifiers read; a longer token is not made.
         clock: Seconds since the epoch.
 
     Raises:
@@ -53,6 +62,7 @@ class TokenIssuer:
         audience: str | Iterable[str],
         ttl_seconds: int = 900,
         client_id: str = "first-party",
+        max_token_bytes: int = MAX_TOKEN_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.audience = audience_of(audience)
@@ -62,6 +72,7 @@ class TokenIssuer:
         self.issuer = issuer
         self.ttl_seconds = ttl_seconds
         self.client_id = client_id
+        self.max_token_bytes = max_token_bytes
         self._clock = clock
 
     @classmethod
@@ -73,6 +84,7 @@ class TokenIssuer:
             audience=settings.audience,
             ttl_seconds=settings.JWT_ACCESS_TTL_SECONDS,
             client_id=settings.JWT_CLIENT_ID,
+            max_token_bytes=settings.JWT_MAX_TOKEN_BYTES,
         )
 
     def issue(
@@ -109,22 +121,25 @@ class TokenIssuer:
             extra: Further claims; everybody who holds the token can read them.
 
         Raises:
-            ValueError: for an empty subject, a scope with a space, a lifetime below one second,
-                or an ``extra`` claim that the issuer sets itself.
+            ValueError: for an empty name, a scope with a space, a lifetime below one second, an
+                epoch or time out of range, an ``extra`` claim that the issuer sets itself, or a
+                token that is longer than verifiers read.
             TypeError: for a name that is no text, or claims that are not JSON.
         """
         lifetime = self.ttl_seconds if ttl_seconds is None else ttl_seconds
-        taken = sorted(_OWN_CLAIMS & set(extra or ()))
-        if taken:
-            raise ValueError(f"extra must not hold {taken[0]!r}: the issuer sets it")
-        if not isinstance(cast("object", subject), str):
-            raise TypeError(f"subject must be text, got {type(subject).__name__}")
-        if not subject or lifetime < 1:
-            raise ValueError("a token needs a subject and a lifetime of a second or more")
+        if lifetime < 1:
+            raise ValueError(f"ttl_seconds must be 1 or more, got {lifetime}")
         now = int(self._clock())
-        since = auth_time.timestamp() if isinstance(auth_time, datetime) else auth_time
-        claims: dict[str, Any] = {
-            **(extra or {}),
+        given = {
+            "sid": session_id,
+            "acr": acr,
+            "amr": _names("amr", amr),
+            "roles": _names("roles", roles),
+            "permissions": _names("permissions", permissions),
+            "scope": _scope(scopes),
+        }
+        claims = {
+            **_further(extra),
             "iss": self.issuer,
             "aud": _one_or_many(self.audience),
             "sub": subject,
@@ -133,25 +148,55 @@ class TokenIssuer:
             "nbf": now,
             "exp": now + lifetime,
             "jti": secrets.token_urlsafe(16),
-            "auth_time": now if since is None else int(since),
+            "auth_time": now if auth_time is None else _seconds(auth_time),
             "epoch": epoch,
+            **{name: value for name, value in given.items() if value},
         }
-        optional: dict[str, Any] = {
-            "sid": session_id,
-            "acr": acr,
-            "amr": _names("amr", amr),
-            "roles": _names("roles", roles),
-            "permissions": _names("permissions", permissions),
-            "scope": _scope(scopes),
-        }
-        claims.update({name: value for name, value in optional.items() if value})
+        return self._signed(_checked(claims), lifetime)
+
+    def _signed(self, claims: dict[str, Any], lifetime: int) -> AccessToken:
         token = self.keys.signing_key().sign(claims, token_type=ACCESS_TOKEN_TYPE)
+        if len(token) > self.max_token_bytes:
+            raise ValueError(
+                f"the token has {len(token)} bytes, and verifiers read {self.max_token_bytes}:"
+                " put fewer roles, permissions or extra claims into it"
+            )
         return AccessToken(
             token=token,
             token_id=claims["jti"],
-            expires_at=datetime.fromtimestamp(now + lifetime, UTC),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             expires_in_seconds=lifetime,
         )
+
+
+def _checked(claims: dict[str, Any]) -> dict[str, Any]:
+    """What every verifier would refuse is refused here, where somebody sees why."""
+    for name in ("sub", "client_id", "sid", "acr"):
+        if not isinstance(claims.get(name, ""), str):
+            raise TypeError(f"{name} must be text, got {type(claims[name]).__name__}")
+    if not claims["sub"]:
+        raise ValueError("a token needs a subject")
+    if not is_epoch(claims["epoch"]):
+        raise ValueError(f"epoch must be a whole number of 0 to {MAX_EPOCH}")
+    return claims
+
+
+def _further(extra: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    further = extra or {}
+    taken = sorted(_OWN_CLAIMS & set(further))
+    if taken:
+        raise ValueError(f"extra must not hold {taken[0]!r}: the issuer sets it")
+    return further
+
+
+def _seconds(moment: datetime | float) -> int:
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise ValueError("auth_time must have a time zone")
+        return int(moment.timestamp())
+    if not is_moment(moment):
+        raise ValueError(f"auth_time must be seconds since the epoch, got {moment!r}")
+    return int(moment)
 
 
 def _one_or_many(audience: tuple[str, ...]) -> str | list[str]:

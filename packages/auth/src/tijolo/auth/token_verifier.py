@@ -15,7 +15,8 @@ from tijolo.auth._claims import (
     audience_of,
     check_leeway,
     check_times,
-    is_number,
+    is_epoch,
+    is_moment,
     text_list,
     text_set,
 )
@@ -85,7 +86,7 @@ class TokenVerifier:
         self._reader = CompactReader(keys, token_types=token_types, max_token_bytes=max_token_bytes)
         self._max_bytes = max_token_bytes
         self._cache_size = cache_size
-        self._cache: dict[bytes, tuple[Principal, float]] = {}
+        self._cache: dict[bytes, tuple[Principal, float, int]] = {}
         self._cache_version = keys.version()
         self._lock = threading.Lock()
         self._clock = clock
@@ -118,12 +119,14 @@ class TokenVerifier:
             self._cache_version = version
         digest = hashlib.sha256(raw).digest() if self._cache_size else b""
         entry = self._cache.get(digest)
-        if entry is not None and now < entry[1]:
+        if entry is not None and now < entry[1] and version == entry[2]:
             return entry[0]
         claims, key = self._reader.read(raw)
         principal = self._principal(claims, now)
         if self._cache_size:
-            self._remember(digest, principal, key.verifies_until)
+            until = min(int(principal.expires_at) + self.leeway_seconds, key.verifies_until)
+            # another thread may have changed the keys since: with them it is not good any more
+            self._remember(digest, (principal, until, version))
         return principal
 
     async def verify_with_refresh(self, token: str) -> Principal:
@@ -140,12 +143,11 @@ class TokenVerifier:
                 raise
         return self.verify(token)
 
-    def _remember(self, digest: bytes, principal: Principal, key_until: float) -> None:
-        until = min(principal.expires_at + self.leeway_seconds, key_until)
+    def _remember(self, digest: bytes, entry: tuple[Principal, float, int]) -> None:
         with self._lock:  # routes that are no coroutines verify in threads
             while len(self._cache) >= self._cache_size:
                 del self._cache[next(iter(self._cache))]
-            self._cache[digest] = (principal, until)
+            self._cache[digest] = entry
 
     def _principal(self, claims: dict[str, Any], now: float) -> Principal:
         get = claims.get
@@ -163,7 +165,7 @@ class TokenVerifier:
             if get(name) is None:
                 raise InvalidTokenException
         epoch, auth_time = get("epoch", 0), get("auth_time")
-        if type(epoch) is not int or (auth_time is not None and not is_number(auth_time)):
+        if not is_epoch(epoch) or (auth_time is not None and not is_moment(auth_time)):
             raise InvalidTokenException
         return principal_of(
             {

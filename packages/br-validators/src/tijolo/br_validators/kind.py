@@ -160,6 +160,11 @@ class Kind:
         """The canonical form as an anchored ASCII regular expression."""
         return self._patterns[1] if self._patterns else f"^{self._shape.canonical_pattern}$"
 
+    @property
+    def longest(self) -> int | None:
+        """The most characters that are accepted, where the pattern does not say it; else None."""
+        return None if self._shape.lengths else self._shape.longest
+
     def is_valid(self, value: object, *, strictness: Strictness = STRICT) -> bool:
         """Tell whether ``value`` is one; only a ``str`` can be, and no value makes this raise."""
         if strictness is STRICT and type(value) is str and self._accepts is not None:

@@ -81,6 +81,8 @@ class Canonical:
         if serialized or not self._lenient:
             pattern = kind.canonical_pattern if serialized else kind.pattern
             published.setdefault("pattern", pattern)
+            if kind.longest is not None:  # the pattern alone would let more through
+                published.setdefault("maxLength", kind.longest)
         published.setdefault("format", kind.name.replace("_", "-"))
         if kind.examples:
             examples = kind.examples[:1] if serialized else kind.examples

@@ -72,6 +72,20 @@ class Guard:
         self._answered()
         return result
 
+    async def quietly(self, operation: Callable[[], Awaitable[object]]) -> bool:
+        """Whether it worked: for what may as well fail, and says nothing about the backend.
+
+        Not tried while the backend is left alone; a failure is neither counted nor logged.
+        """
+        if self.is_open:
+            return False
+        try:
+            async with asyncio.timeout(self._timeout):
+                await operation()
+        except Exception:
+            return False
+        return True
+
     def _admit_probe(self) -> bool:
         if self._probing or (self._open_until or 0) > self._clock():
             self._failed_while_down += 1

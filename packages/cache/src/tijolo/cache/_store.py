@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from tijolo.cache._guard import Guard
+from tijolo.cache._strays import Strays
 from tijolo.cache.backends import Backend, Snapshot
-from tijolo.cache.errors import BackendUnavailableError
+from tijolo.cache.errors import BackendRefusedError, BackendUnavailableError, NotConnectedError
 from tijolo.cache.stats import CacheStats
 
 T = TypeVar("T")
@@ -22,6 +24,9 @@ class GuardedStore:
 
     An invalidation that failed, or whose caller was cancelled, is remembered and repeated until
     it succeeds. Until then this process reads nothing, for it might be what had to go.
+
+    A lease that may be held by nobody, for the answer to asking for it or to ending it was lost,
+    is given back before this process asks for its key again, and in the background for the others.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class GuardedStore:
         # the value tells one debt from a later one of the same name
         self._keys: dict[str, object] = {}
         self._tags: dict[str, object] = {}
+        self._strays = Strays()
         self._replay: asyncio.Task[None] | None = None
 
     @property
@@ -53,9 +59,20 @@ class GuardedStore:
         self, key: str, tags: Sequence[str], token: str, lease_seconds: float, keep_seconds: float
     ) -> Snapshot | None:
         """The lease, or None."""
-        return await self._do(
-            lambda: self.backend.acquire(key, tags, token, lease_seconds, keep_seconds)
-        )
+
+        async def take() -> Snapshot | None:
+            got = await self.backend.acquire(key, tags, token, lease_seconds, keep_seconds)
+            strays = self._strays.of(key) if got is None else ()
+            for stray in strays:  # it may be this process itself that is in the way
+                await self.backend.release(key, stray)
+            if strays:
+                got = await self.backend.acquire(key, tags, token, lease_seconds, keep_seconds)
+            return got
+
+        got = await self._do(lambda: self._or_stray(key, token, take))
+        if got is not None:
+            self._strays.forget(key)
+        return got
 
     async def renew(self, key: str, token: str, lease_seconds: float) -> bool:
         """Keep the lease."""
@@ -72,13 +89,23 @@ class GuardedStore:
     ) -> bool:
         """Keep an entry."""
         return await self._do(
-            lambda: self.backend.store(key, token, data, ttl_seconds, tags, versions)
+            lambda: self._or_stray(
+                key,
+                token,
+                lambda: self.backend.store(key, token, data, ttl_seconds, tags, versions),
+            )
         )
 
     async def release(self, key: str, token: str) -> None:
-        """End the lease; where that fails it ends by itself."""
-        with suppress(BackendUnavailableError):
+        """End the lease, now or when the backend answers again."""
+        try:
             await self._do(lambda: self.backend.release(key, token))
+            self._strays.given_back(key, token)
+        except BackendUnavailableError:
+            self._note_stray(key, token)
+        except asyncio.CancelledError:
+            self._note_stray(key, token)
+            raise
 
     async def invalidate(self, keys: Sequence[str], tags: Sequence[str]) -> bool:
         """True when it is done, False when it will be repeated."""
@@ -100,9 +127,7 @@ class GuardedStore:
         if len(self._keys) + len(self._tags) > MAX_PENDING:
             self._keys, self._tags = {}, {self._root_tag: debt}
         self._count()
-        loop, task = asyncio.get_running_loop(), self._replay
-        if task is None or task.done() or task.get_loop() is not loop:
-            self._replay = loop.create_task(self._repeat())
+        self._repeat_later()
 
     async def settle(self, *, anyway: bool = False) -> None:
         """Carry out what is pending; ``anyway`` asks a backend that is left alone, too.
@@ -127,17 +152,44 @@ class GuardedStore:
             await asyncio.gather(task, return_exceptions=True)
         with suppress(BackendUnavailableError):
             await self.settle(anyway=True)
+        await self._give_back()
 
     async def _do(self, operation: Callable[[], Awaitable[T]]) -> T:
         if self._keys or self._tags:
             await self.settle()
         return await self._guard.call(operation)
 
+    async def _or_stray(self, key: str, token: str, operation: Callable[[], Awaitable[T]]) -> T:
+        """An operation after whose failure nobody knows whether ``token`` holds ``key``."""
+        try:
+            return await operation()
+        except (BackendRefusedError, NotConnectedError):
+            raise
+        except BaseException:  # a time limit and a caller who leaves are cancellations here
+            self._note_stray(key, token)
+            raise
+
+    def _note_stray(self, key: str, token: str) -> None:
+        self._strays.note(key, token)
+        self._repeat_later()
+
+    def _repeat_later(self) -> None:
+        loop, task = asyncio.get_running_loop(), self._replay
+        if task is None or task.done() or task.get_loop() is not loop:
+            self._replay = loop.create_task(self._repeat())
+
     async def _repeat(self) -> None:
-        while self.owes:
+        while self.owes or self._strays.due:
             await asyncio.sleep(self._retry_seconds)
             with suppress(BackendUnavailableError):
                 await self.settle()
+            await self._give_back()
+
+    async def _give_back(self) -> None:
+        for key, token in self._strays.due:
+            if not await self._guard.quietly(partial(self.backend.release, key, token)):
+                return
+            self._strays.given_back(key, token)
 
     def _count(self) -> None:
         self._stats.invalidations_pending = len(self._keys) + len(self._tags)

@@ -10,6 +10,7 @@ COMPAT = {
         "email": ">=0.1",
         "http": ">=0.1",
         "observability": ">=0.1",
+        "sessions": ">=0.1",
         "web": ">=0.1",
     },
 }

@@ -264,8 +264,12 @@ class Engine:
         elif isinstance(error, asyncio.CancelledError):
             # What cannot answer in the time that its callers give it is failing; what got only the
             # rest of that time, or whose caller has left, has not been tried.
-            own = progress.call.deadline.own and progress.timer.expired()
-            permit.failure() if own and progress.attempts == 1 else permit.release()
+            if not progress.timer.expired():
+                permit.release()
+            elif progress.call.deadline.own and progress.attempts == 1:
+                permit.failure()
+            else:
+                permit.cut_off()
         elif verdict(error).blame:
             permit.failure()
         else:

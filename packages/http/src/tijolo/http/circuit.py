@@ -46,12 +46,20 @@ class CircuitPolicy:
     """A probe that has not come back after this time is given up and its place is free again."""
     slow_call_seconds: float | None = None
     """A success that took longer counts as a failure; None: none does."""
+    patience_seconds: float = 1.0
+    """An attempt that the end of a ``deadline_scope`` cut off counts as a failure if it had lasted
+    this long: a shorter rest of a caller's time says nothing about the other side."""
 
     def __post_init__(self) -> None:
         for name in ("failure_threshold", "minimum_calls", "half_open_probes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("window_seconds", "open_seconds", "probe_lease_seconds"):
+        for name in (
+            "window_seconds",
+            "open_seconds",
+            "probe_lease_seconds",
+            "patience_seconds",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not 0 < self.failure_rate <= 1:
@@ -94,6 +102,12 @@ class Permit:
     def failure(self) -> None:
         """The other side failed."""
         self._end(failed=True)
+
+    def cut_off(self) -> None:
+        """The caller's time ended first; a failure if the other side had time enough."""
+        circuit = self._circuit
+        lasted = circuit._clock() - self._started  # pyright: ignore[reportPrivateUsage]
+        self._end(failed=True if lasted >= circuit.policy.patience_seconds else None)
 
     def release(self) -> None:
         """Neither: cancelled, throttled, never sent."""

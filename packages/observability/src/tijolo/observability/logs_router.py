@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
 from tijolo.core import (
@@ -58,6 +58,7 @@ class LogEntrySchema(BaseSchema):
 
 
 LogPageSchema = CursorPaginationSchema[LogEntrySchema]
+_PARAMETERS = frozenset({"source", "level", "q", "request_id", "start", "end", "cursor", "limit"})
 _JSON: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
@@ -135,6 +136,7 @@ def make_logs_router(
     page_size = Query(default=default_page_size, ge=1, le=max_page_size)
 
     async def read_logs(
+        request: Request,
         source: _Source = "all",
         level: _Level = None,
         q: _Text = None,
@@ -144,6 +146,7 @@ def make_logs_router(
         cursor: _Cursor = None,
         limit: int = page_size,
     ) -> Response:
+        _refuse_unknown(request.query_params)
         wanted = _filter(level, q, request_id, start, end)
         position = None if cursor is None else _position(cursor)
         body = await turns.page(wanted, limit, _chosen(source, level), position)
@@ -152,6 +155,16 @@ def make_logs_router(
     router = APIRouter(prefix=prefix, tags=[tag], dependencies=[Depends(access)])
     router.add_api_route("", read_logs, response_model=LogPageSchema)
     return router
+
+
+def _refuse_unknown(given: Iterable[str]) -> None:
+    """A filter that is misspelt would show everything, as if it had matched."""
+    unknown = sorted(set(given) - _PARAMETERS)
+    if unknown:
+        raise ValidationException(
+            f"Unknown query parameter; known are {', '.join(sorted(_PARAMETERS))}",
+            details={"field": unknown[0][:100]},
+        )
 
 
 def _filter(

@@ -80,10 +80,11 @@ def _content(record: logging.LogRecord, redactor: Redactor) -> RecordContent:
     if record.args or type(message) is not str:
         message = _formatted(record, redactor)
     plain = len(state) == _PLAIN_LENGTH and next(reversed(state)) == _LAST_PLAIN
+    request_id, user_id = request_id_ctx.get(), user_id_ctx.get()
     return (
         scrubbed_text(message, redactor),
-        _id(request_id_ctx.get()),
-        _id(user_id_ctx.get()),
+        None if request_id is None else _id(request_id),
+        None if user_id is None else _id(user_id),
         trace_id,
         span_id,
         _NO_FIELDS if plain else _fields(record, redactor),
@@ -127,6 +128,8 @@ def _formatted(record: logging.LogRecord, redactor: Redactor) -> str:
     if type(arguments) is tuple and not arguments:
         return printable(record.msg)
     try:
+        if type(record.msg) is str and type(arguments) is tuple:
+            return record.msg % arguments  # nearly every record; the rest is for the odd ones
         if type(arguments) is not tuple and isinstance(arguments, Mapping):
             arguments = {
                 key: REDACTED if redactor.is_sensitive(printable(key)) else value

@@ -4,5 +4,5 @@ COMPAT = {
     "schema": 1,
     "name": "web",
     "requires": {"core": ">=0.1,<1", "observability": ">=0.1,<1"},
-    "supports": {"auth": ">=0.1"},
+    "supports": {"auth": ">=0.1", "sessions": ">=0.1"},
 }

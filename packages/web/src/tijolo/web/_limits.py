@@ -67,7 +67,7 @@ class Limits:
 
             client = redis_client(settings.RATE_LIMIT_REDIS_URL.get_secret_value())
             self._close.append(client.aclose)
-            store = RedisRateLimitStore(client)
+            store = RedisRateLimitStore(client, prefix=settings.RATE_LIMIT_REDIS_PREFIX)
         return RateLimiter(
             settings.RATE_LIMITS,
             algorithm=settings.RATE_LIMIT_ALGORITHM,
@@ -107,7 +107,7 @@ class Limits:
 
         client = redis_client(url.get_secret_value())
         self._close.append(client.aclose)
-        return RedisIdempotencyStore(client)
+        return RedisIdempotencyStore(client, prefix=settings.IDEMPOTENCY_REDIS_PREFIX)
 
     def _closer(self) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
         @asynccontextmanager

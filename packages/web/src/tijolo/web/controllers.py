@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 # house: allow library, a hard dependency of starlette, whose cancel scopes it makes
 from anyio import CancelScope
 from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -137,6 +138,7 @@ def make_controller_router(
     *controllers: type[Controller],
     environment: Environment | BaseAppSettings | None = None,
     prefix: str = "",
+    route_class: type[APIRoute] = APIRoute,
 ) -> APIRouter:
     """A router with the routes of ``controllers``, for ``create_app`` or ``include_router``.
 
@@ -144,6 +146,7 @@ def make_controller_router(
         environment: Where the service runs, or its settings; what is marked ``development`` is
             left out unless this is a development environment. None means production.
         prefix: In front of each controller's own.
+        route_class: Of every route; ``ConditionalRoute`` for methods with a ``CachePolicy``.
 
     Raises:
         ValueError: for a controller without routes.
@@ -159,14 +162,20 @@ def make_controller_router(
         if not routes:
             raise ValueError(f"{controller.__name__} has no routes; decorate its methods")
         if developing or not getattr(controller, _DEVELOPMENT, False):
-            router.include_router(_router_of(controller, routes, developing=developing))
+            own = _router_of(controller, routes, developing=developing, route_class=route_class)
+            router.include_router(own)
     return router
 
 
 def _router_of(
-    controller: type[Controller], routes: dict[str, list[_Route]], *, developing: bool
+    controller: type[Controller],
+    routes: dict[str, list[_Route]],
+    *,
+    developing: bool,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     router = APIRouter(
+        route_class=route_class,
         prefix=controller.prefix,
         tags=list(controller.tags) or [controller.__name__],
         dependencies=list(controller.dependencies),

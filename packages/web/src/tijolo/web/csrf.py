@@ -18,6 +18,7 @@ from tijolo.web._csrf_form import MULTIPART, URLENCODED, ReplayedBody, form_fiel
 from tijolo.web._logging import with_request_id
 from tijolo.web._origins import checked_origin, normalised_origin, origin_of_url
 from tijolo.web._paths import path_below_root
+from tijolo.web._routes import name_the_route
 from tijolo.web.csrf_tokens import CSRFTokens, TokenSecret, generate_csrf_token
 from tijolo.web.problems import problem_response
 from tijolo.web.settings import StringList
@@ -358,6 +359,7 @@ def _may_be_kept(header: tuple[bytes, bytes]) -> bool:
 
 
 def _refusal(scope: Scope) -> ASGIApp:
+    name_the_route(scope)
     _log.info("a request was refused: nothing confirms that this service's own page made it")
     return problem_response(
         scope,

@@ -7,9 +7,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+
+from tijolo.web._routes import every_route
 
 _ATTRIBUTE = "__tijolo_cache__"
 # what a 304 keeps of the answer that it stands for (RFC 9110, section 15.4.5)
@@ -68,7 +71,10 @@ class CachePolicy:
         return ", ".join(parts)
 
     def __call__(self, endpoint: Endpoint) -> Endpoint:
-        """Put the policy on an endpoint of a router with ``ConditionalRoute``."""
+        """Put the policy on an endpoint of a router with ``ConditionalRoute``.
+
+        On another route it would say nothing: an application of ``create_app`` does not start.
+        """
         setattr(endpoint, _ATTRIBUTE, self)
         return endpoint
 
@@ -88,15 +94,31 @@ class ConditionalRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, and what comes after it."""
         handle = super().get_route_handler()
-        policy: CachePolicy = getattr(self.endpoint, _ATTRIBUTE, DEFAULT_CACHE_POLICY)
 
         async def conditional(request: Request) -> Response:
             response = await handle(request)
             if request.method not in ("GET", "HEAD") or response.status_code != 200:
                 return response
+            policy: CachePolicy = getattr(self.endpoint, _ATTRIBUTE, DEFAULT_CACHE_POLICY)
             return _conditional(request, response, policy)
 
         return conditional
+
+
+def check_policies(app: FastAPI) -> None:
+    """Refuse a :class:`CachePolicy` that would say nothing.
+
+    Raises:
+        RuntimeError: an endpoint has one, and its route is no ``ConditionalRoute``.
+    """
+    for route in every_route(app.routes):
+        endpoint = getattr(route, "endpoint", None)
+        made = getattr(route, "original_route", None) or route
+        if hasattr(endpoint, _ATTRIBUTE) and not isinstance(made, ConditionalRoute):
+            raise RuntimeError(
+                f"{route.path} has a CachePolicy, which nothing reads; make its router with"
+                " route_class=ConditionalRoute"
+            )
 
 
 def etag_of(body: bytes) -> str:

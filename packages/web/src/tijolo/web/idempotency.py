@@ -32,6 +32,7 @@ from tijolo.web._idempotency_run import Run
 from tijolo.web._idempotency_unkept import UnkeptAnswers
 from tijolo.web._logging import with_request_id
 from tijolo.web._outage import StoreHealth
+from tijolo.web._routes import name_the_route
 from tijolo.web.handlers import known_problem
 from tijolo.web.idempotency_answer import decode_answer
 from tijolo.web.idempotency_store import IdempotencyStore, ReservationState
@@ -180,6 +181,7 @@ class IdempotencyMiddleware:
                 )
             kept = _kept(answer) if state == "completed" else None
         except AppException as exc:
+            name_the_route(scope)
             response = known_problem(scope, exc)
             assert response is not None  # noqa: S101 - every AppException has one
             await response(scope, receive, send)
@@ -187,6 +189,7 @@ class IdempotencyMiddleware:
         if kept is not None:
             status, headers, body = kept
             headers.append(REPLAYED_HEADER)
+            name_the_route(scope)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body, "more_body": False})
         elif state == "acquired":

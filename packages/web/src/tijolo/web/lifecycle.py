@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from tijolo.core import Resource
 from tijolo.observability import LogQueueHandler, Readiness, unify_loggers
+from tijolo.web.http_cache import check_policies
 
 _LAST_WORD_SECONDS = 1.0
 _log = logging.getLogger("tijolo.web.lifecycle")
@@ -71,6 +72,7 @@ class Lifespan:
     async def __call__(self, app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         """Start, serve, stop."""
         failures: list[Exception] = []
+        check_policies(app)
         _take_over_the_servers_loggers()
         async with _reported(failures), AsyncExitStack() as stack:
             for name, resource in self.lifecycle.named_resources.items():

@@ -34,6 +34,8 @@ class RateLimitSettings(BaseSettings):
     """Clients that the memory of one process holds, about 350 bytes each."""
     RATE_LIMIT_REDIS_URL: SecretStr | None = None
     """One count for all processes; extra ``redis``."""
+    RATE_LIMIT_REDIS_PREFIX: str = Field(default="ratelimit:", min_length=1)
+    """In front of every key: another one for each service that shares a Redis."""
     RATE_LIMIT_ON_STORE_FAILURE: Literal["local", "open", "closed"] = "local"
     """Without Redis: each process counts, everything passes, or 503."""
 
@@ -63,5 +65,7 @@ class IdempotencySettings(BaseSettings):
     """Cookies that say who calls; none means all of them together."""
     IDEMPOTENCY_REDIS_URL: SecretStr | None = None
     """One store for all processes; extra ``redis``."""
+    IDEMPOTENCY_REDIS_PREFIX: str = Field(default="idem:", min_length=1)
+    """In front of every key: another one for each service that shares a Redis."""
     IDEMPOTENCY_ON_STORE_FAILURE: Literal["closed", "open"] = "closed"
     """Without Redis: 503, or carry requests out unprotected."""

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import AppException, route_template
+from tijolo.web._routes import name_the_route
 from tijolo.web.handlers import known_problem
 from tijolo.web.rate_limit_guard import StoreFailurePolicy
 from tijolo.web.rate_limit_keys import KeyFunction
@@ -46,8 +47,8 @@ class RateLimitMiddleware:
         self,
         app: ASGIApp,
         *,
-        max_requests: int = 60,
-        window_seconds: float = 60.0,
+        max_requests: int | None = None,
+        window_seconds: float | None = None,
         key_func: KeyFunction | None = None,
         trusted_ip_header: str | None = None,
         exempt_paths: Iterable[str] = (),
@@ -60,12 +61,17 @@ class RateLimitMiddleware:
         limiter: RateLimiter | None = None,
     ) -> None:
         self.app = app
-        self.max_requests = max_requests
-        self.window_seconds = window_seconds
+        own_number = max_requests is not None or window_seconds is not None
+        self.max_requests = 60 if max_requests is None else max_requests
+        self.window_seconds = 60.0 if window_seconds is None else window_seconds
         self.retry_after_header = retry_after_header
         self.error_message = error_message
+        if own_number and (limits is not None or limiter is not None):
+            raise TypeError(
+                "limits and limiter say how many: give them or max_requests and window_seconds"
+            )
         if limiter is None:
-            one = RateLimit(max_requests, window_seconds)
+            one = RateLimit(self.max_requests, self.window_seconds)
             limiter = RateLimiter(
                 one if limits is None else limits,
                 store=store,
@@ -191,6 +197,7 @@ def _sending(ours: RawHeaders, send: Send) -> Send:
 
 
 async def _answer(exc: AppException, scope: Scope, receive: Receive, send: Send) -> None:
+    name_the_route(scope)
     response = known_problem(scope, exc)
     assert response is not None  # noqa: S101 - every AppException has one
     await response(scope, receive, send)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from fastapi import Depends, FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Match, Router
+from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tijolo.core import REQUEST_ID_HEADER
+from tijolo.web._routes import every_route, found_by_router
 from tijolo.web.settings import CORSSettings
 
 _ATTRIBUTE = "__tijolo_cors__"
@@ -163,7 +164,7 @@ class RouteCORSMiddleware:
 
     def _rules_for_preflight(self, scope: Scope, method: str) -> CORSMiddleware | None:
         try:
-            found = _route_for(self._routes_of.routes, {**scope, "method": method})
+            found = found_by_router(self._routes_of.routes, {**scope, "method": method})
         except Exception:
             # a path that its convertor cannot read, such as a number too long: the request itself
             # is an error, which the error boundary answers; out here nothing would
@@ -171,7 +172,7 @@ class RouteCORSMiddleware:
         policy = policy_of(found.get("endpoint"), found.get("route"))
         if policy is None:
             return self._default
-        return policy.answering(found["methods"])
+        return policy.answering(_methods_of(found["route"]))
 
     async def _mark(self, scope: Scope, message: Message, send: Send, headers: Headers) -> None:
         fastapi: Mapping[str, Any] = scope.get("fastapi") or {}
@@ -233,37 +234,7 @@ def _once(send: Send) -> Send:
 
 
 def _has_policies(app: FastAPI) -> bool:
-    return any(policy_of(getattr(r, "endpoint", None), r) for r in _every_route(app.routes))
-
-
-def _every_route(routes: Iterable[Any]) -> Iterator[Any]:
-    for route in _flat(routes):
-        yield route
-        inner = getattr(route, "starlette_route", None) or route
-        yield from _every_route(getattr(inner, "routes", None) or ())
-
-
-def _flat(routes: Iterable[Any]) -> Iterator[Any]:
-    """The routes, with those of included routers, which FastAPI keeps as one route since 0.137."""
-    for route in routes:
-        if hasattr(route, "effective_route_contexts"):
-            yield from route.effective_route_contexts()
-        else:
-            yield route
-
-
-def _route_for(routes: Iterable[Any], scope: Mapping[str, Any]) -> dict[str, Any]:
-    """Route, endpoint and methods of what the router would choose; empty where it finds none."""
-    for route in _flat(routes):
-        match, child = route.matches(cast("Scope", scope))
-        if match is not Match.FULL:
-            continue
-        inner = getattr(route, "starlette_route", None) or route
-        below = getattr(inner, "routes", None)
-        if below:
-            return _route_for(below, {**scope, **child})
-        return {"route": route, "endpoint": child.get("endpoint"), "methods": _methods_of(route)}
-    return {}
+    return any(policy_of(getattr(r, "endpoint", None), r) for r in every_route(app.routes))
 
 
 def _methods_of(route: object) -> Iterable[str]:

@@ -57,10 +57,18 @@ class Logins:
     ) -> TokenPair | MfaChallenge:
         """As ``UserAuthService.login``."""
         user = await self._credentials.authenticate(session, email=email, password=password)
-        factor = self._second_factor
+        return await self.begin(session, user, amr=("pwd",))
+
+    async def begin(
+        self, session: AsyncSession, user: BaseUserModel, *, amr: Iterable[str]
+    ) -> TokenPair | MfaChallenge:
+        """As ``UserAuthService.begin_login``."""
+        user, factor, proved = await self._parts.own(session, user), self._second_factor, [*amr]
+        if not user.may_log_in:
+            raise InvalidCredentialsException
         if factor is not None and await factor.is_required(session, user):
-            return await self._challenge(session, user)
-        return await self.start(session, user, amr=("pwd",))
+            return await self._challenge(session, user, amr=proved)
+        return await self.start(session, user, amr=proved)
 
     async def complete(self, session: AsyncSession, *, token: str, code: str) -> TokenPair:
         """As ``UserAuthService.complete_login``."""
@@ -79,7 +87,7 @@ class Logins:
             parts.events.of_refusal(session, AuthEventKind.MFA_FAILED, user.id)
             raise InvalidCodeException
         await parts.tokens.consume(session, token, purpose)
-        return await self.start(session, user, amr=("pwd", proved, "mfa"))
+        return await self.start(session, user, amr=(*row.data["amr"], proved, "mfa"))
 
     async def start(
         self, session: AsyncSession, user: BaseUserModel, *, amr: Iterable[str]
@@ -133,13 +141,15 @@ class Logins:
                 session, AuthEventKind.LOGOUT, row.user_id, session_id=str(family_id)
             )
 
-    async def _challenge(self, session: AsyncSession, user: BaseUserModel) -> MfaChallenge:
+    async def _challenge(
+        self, session: AsyncSession, user: BaseUserModel, *, amr: list[str]
+    ) -> MfaChallenge:
         issued = await self._parts.tokens.issue(
             session,
             user.id,
             UserTokenPurpose.MFA_CHALLENGE,
             ttl_seconds=self._parts.settings.AUTH_MFA_CHALLENGE_TTL_SECONDS,
-            data={"epoch": user.auth_epoch},
+            data={"epoch": user.auth_epoch, "amr": amr},
         )
         self._parts.events.after_commit(session, AuthEventKind.MFA_REQUIRED, user.id)
         return MfaChallenge(token=issued.token, expires_at=issued.expires_at)

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tijolo.auth.principal import Principal
+from tijolo.auth.revocation import check_revocation
 from tijolo.db import AsyncDatabaseManager
 
 _KEY_CHARACTERS = 44
@@ -54,7 +55,9 @@ class DatabaseRevocationStore:
 
     async def is_revoked(self, principal: Principal, token: str = "") -> bool:
         """Whether the token, its session or its epoch has been revoked."""
-        user, ended = _key("sub", principal.subject), [_key("jti", principal.token_id)]
+        user, ended = _key("sub", principal.subject), list[str]()
+        if principal.token_id:
+            ended.append(_key("jti", principal.token_id))
         if principal.session_id is not None:
             ended.append(_key("sid", principal.session_id))
         row, now = self._table.c, math.floor(self._clock() * 1000)
@@ -65,15 +68,15 @@ class DatabaseRevocationStore:
 
     async def revoke_token(self, token_id: str, *, expires_at: float) -> None:
         """End the token of that ``jti``."""
-        await self._put(_key("jti", token_id), 1, expires_at)
+        await self._put("jti", token_id, 1, expires_at)
 
     async def revoke_session(self, session_id: str, *, expires_at: float) -> None:
         """End all tokens of the login of that ``sid``."""
-        await self._put(_key("sid", session_id), 1, expires_at)
+        await self._put("sid", session_id, 1, expires_at)
 
     async def revoke_before_epoch(self, subject: str, epoch: int, *, expires_at: float) -> None:
         """End all tokens of ``subject`` of an older epoch."""
-        await self._put(_key("sub", subject), epoch, expires_at)
+        await self._put("sub", subject, epoch, expires_at)
 
     async def delete_expired(self, limit: int = 10_000) -> int:
         """Remove up to ``limit`` rows that count as absent; how many there were."""
@@ -88,10 +91,15 @@ class DatabaseRevocationStore:
 
         return await self._db.run_in_transaction(work)
 
-    async def _put(self, key: str, epoch: int, expires_at: float) -> None:
+    async def _put(self, kind: str, name: str, epoch: int, expires_at: float) -> None:
+        check_revocation(name, epoch, expires_at)
         if expires_at <= self._clock():
             return
-        values = {"key": key, "epoch": epoch, "expires_at": math.ceil(expires_at * 1000)}
+        values = {
+            "key": _key(kind, name),
+            "epoch": epoch,
+            "expires_at": math.ceil(expires_at * 1000),
+        }
 
         async def work(session: AsyncSession) -> None:
             await session.execute(_upsert(session, self._table, values))

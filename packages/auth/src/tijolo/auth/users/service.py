@@ -284,10 +284,25 @@ class UserAuthService:
         """
         return await self._logins.complete(session, token=token, code=code)
 
+    async def begin_login(
+        self, session: AsyncSession, user: BaseUserModel, *, amr: Iterable[str]
+    ) -> TokenPair | MfaChallenge:
+        """Log in who has proved who they are by one thing, such as an identity provider.
+
+        A token pair, or a challenge where a second factor is asked for.
+
+        Args:
+            amr: How (RFC 8176).
+
+        Raises:
+            InvalidCredentialsException: The account may not be used.
+        """
+        return await self._logins.begin(session, user, amr=amr)
+
     async def start_login(
         self, session: AsyncSession, user: BaseUserModel, *, amr: Iterable[str]
     ) -> TokenPair:
-        """A token pair for somebody who has proved who they are.
+        """A token pair for somebody of whom nothing more is asked: no second factor.
 
         Args:
             amr: How (RFC 8176), such as ``("pwd",)``.

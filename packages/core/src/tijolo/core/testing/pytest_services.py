@@ -1,4 +1,5 @@
-"""A pytest plugin for tests that need a real PostgreSQL, MariaDB, Redis or RabbitMQ.
+"""A pytest plugin for tests that need a real PostgreSQL, MariaDB, Redis, RabbitMQ or provider
+of OpenID Connect.
 
 Load it with ``-p tijolo.core.testing.pytest_services``, mark the tests with the name of their
 server (``@pytest.mark.postgres``) and take the address from a fixture (``postgres_url``) or from
@@ -42,6 +43,11 @@ def _rabbitmq_greets(connection: socket.socket) -> bool:
     return connection.recv(1) == b"\x01"  # the method frame Connection.Start
 
 
+def _oidc_greets(connection: socket.socket) -> bool:
+    connection.sendall(b"GET /.well-known/openid-configuration HTTP/1.0\r\n\r\n")
+    return connection.recv(12) == b"HTTP/1.1 200"
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Service:
     title: str
@@ -75,6 +81,12 @@ _SERVICES = {
         default_port=5672,
         greets=_rabbitmq_greets,
     ),
+    "oidc": _Service(
+        title="oidc-provider",
+        default_url="http://127.0.0.1:9797",
+        default_port=9797,
+        greets=_oidc_greets,
+    ),
 }
 
 
@@ -98,7 +110,7 @@ _OUTPUT = "tijolo_services"
 
 
 def service_url(name: str) -> str:
-    """The URL of ``postgres``, ``mariadb``, ``redis`` or ``rabbitmq`` for tests.
+    """The URL of ``postgres``, ``mariadb``, ``redis``, ``rabbitmq`` or ``oidc`` for tests.
 
     ``TIJOLO_TEST_POSTGRES_URL`` and so on, or the server on loopback with its usual port.
 
@@ -160,6 +172,12 @@ def redis_url() -> str:
 def rabbitmq_url() -> str:
     """The URL of the RabbitMQ server for tests."""
     return service_url("rabbitmq")
+
+
+@pytest.fixture(scope="session")
+def oidc_url() -> str:
+    """The issuer of the provider of OpenID Connect for tests."""
+    return service_url("oidc")
 
 
 def pytest_configure(config: pytest.Config) -> None:

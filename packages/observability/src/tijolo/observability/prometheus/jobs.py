@@ -67,10 +67,18 @@ class JobMetrics:
         """Decorate a job, sync or async; what it returns and raises stays as it is.
 
         The series of `name` begin at 0 at once, so that a job that never ran can be seen.
+
+        Raises:
+            TypeError: for a generator, which has done nothing yet when it returns.
         """
         self.declare(name)
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+                raise TypeError(
+                    f"{function.__qualname__} is a generator: its run is over when it was read;"
+                    f" use `with running({name!r})` where it is"
+                )
             if inspect.iscoroutinefunction(function):
 
                 @functools.wraps(function)

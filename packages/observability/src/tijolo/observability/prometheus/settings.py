@@ -47,6 +47,9 @@ class MetricsSettings(BaseSettings):
         return _groups(self.METRICS_GROUPS)
 
 
+_INSTALLED = "tijolo_metrics_installed"
+
+
 def install_metrics(
     app: FastAPI,
     settings: MetricsSettings,
@@ -68,6 +71,7 @@ def install_metrics(
     Raises:
         ValueError: metrics are enabled, and neither `METRICS_TOKEN` nor `METRICS_NETWORKS` says
             who may see them.
+        RuntimeError: the application has metrics already; `create_app`'s are `app.state.metrics`.
     """
     if metrics is None:
         metrics = Metrics(max_series=settings.METRICS_MAX_SERIES)
@@ -79,6 +83,12 @@ def install_metrics(
             "METRICS_ENABLED needs METRICS_TOKEN, METRICS_NETWORKS or both, or everybody could"
             " see the metrics"
         )
+    if getattr(app.state, _INSTALLED, False):
+        raise RuntimeError(
+            "the application has metrics already, as create_app's have with MetricsSettings: count"
+            " with app.state.metrics"
+        )
+    setattr(app.state, _INSTALLED, True)
     access = OpsAccess(token=token, networks=networks)
     path = settings.METRICS_PATH
     if measure:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from functools import partial
+from typing import Literal, Unpack
 
 from tijolo.core import MissingExtraError
-from tijolo.web.webhooks.errors import InvalidWebhookException
-from tijolo.web.webhooks.replay import ReplayStore
+from tijolo.web.webhooks.header_verifier import HeaderOptions, HeaderVerifier
 from tijolo.web.webhooks.schemes import Encoding, HeaderScheme
-from tijolo.web.webhooks.verifier import (
-    DEFAULT_FUTURE_SKEW_SECONDS,
-    DEFAULT_TOLERANCE_SECONDS,
-    Claim,
-    WebhookVerifier,
-)
+from tijolo.web.webhooks.verifier import Claim, first_matching
 
 try:
     from cryptography.exceptions import InvalidSignature
@@ -74,19 +68,11 @@ class RSAKeys:
 
     def matching(self, claim: Claim) -> str | None:
         """Name of the key that made one of the signatures."""
-        for name, key in self._keys.items():
-            if claim.key_id is None or claim.key_id == name:
-                for content in claim.contents:
-                    if any(self._fits(key, given, content) for given in claim.signatures):
-                        return name
-        return None
+        return first_matching(self._keys, claim, self._fits)
 
-    def _fits(self, key: RSAPublicKey, signature: bytes, content: bytes) -> bool:
-        try:
-            key.verify(signature, content, self._padding, self._hash)
-        except InvalidSignature:
-            return False
-        return True
+    def _fits(self, key: RSAPublicKey, content: bytes, signatures: Sequence[bytes]) -> bool:
+        how = self._padding, self._hash
+        return any(_holds(partial(key.verify, one, content, *how)) for one in signatures)
 
 
 class Ed25519Keys:
@@ -105,15 +91,13 @@ class Ed25519Keys:
 
     def matching(self, claim: Claim) -> str | None:
         """Name of the key that made one of the signatures."""
-        for name, key in self._keys.items():
-            if claim.key_id is None or claim.key_id == name:
-                for content in claim.contents:
-                    if any(_fits_ed25519(key, given, content) for given in claim.signatures):
-                        return name
-        return None
+        return first_matching(self._keys, claim, self._fits)
+
+    def _fits(self, key: Ed25519PublicKey, content: bytes, signatures: Sequence[bytes]) -> bool:
+        return any(_holds(partial(key.verify, one, content)) for one in signatures)
 
 
-class RSAWebhookSignatureVerifier(WebhookVerifier):
+class RSAWebhookSignatureVerifier(HeaderVerifier):
     """RSA signature of the body, base64 in a header.
 
     Args:
@@ -122,7 +106,7 @@ class RSAWebhookSignatureVerifier(WebhookVerifier):
         header_name: Header with the signature.
         rsa_padding: ``pkcs1v15`` (RFC 8017, section 8.2) or ``pss`` (section 8.1).
         min_key_bits: Shortest key that is accepted. NIST SP 800-131A wants 2048.
-        timestamp_header: As in ``WebhookSignatureVerifier``, with the rest of them.
+        timestamp_header: As in ``WebhookSignatureVerifier``, with what follows.
 
     Raises:
         ValueError: for a key or an option that is not accepted.
@@ -140,54 +124,27 @@ class RSAWebhookSignatureVerifier(WebhookVerifier):
         timestamp_header: str | None = None,
         content_format: bytes = b"{timestamp}.{body}",
         key_id_header: str | None = None,
-        sender: str = "",
-        tolerance_seconds: float | None = DEFAULT_TOLERANCE_SECONDS,
-        future_skew_seconds: float = DEFAULT_FUTURE_SKEW_SECONDS,
-        replay_store: ReplayStore | None = None,
-        replay_ttl_seconds: float = 86_400,
-        lease_seconds: float = 60,
-        max_body_bytes: int = 1_048_576,
-        clock: Callable[[], float] = time.time,
+        **options: Unpack[HeaderOptions],
     ) -> None:
-        self._rsa = RSAKeys(
+        keys = RSAKeys(
             public_key_pem,
             algorithm=algorithm,
             rsa_padding=rsa_padding,
             min_key_bits=min_key_bits,
         )
-        self._header = HeaderScheme(
+        scheme = HeaderScheme(
             header_name=header_name,
             encoding=encoding,
             timestamp_header=timestamp_header,
             content_format=content_format,
             key_id_header=key_id_header,
         )
-        super().__init__(
-            self._header,
-            self._rsa,
-            sender=sender,
-            tolerance_seconds=tolerance_seconds,
-            future_skew_seconds=future_skew_seconds,
-            replay_store=replay_store,
-            replay_ttl_seconds=replay_ttl_seconds,
-            lease_seconds=lease_seconds,
-            max_body_bytes=max_body_bytes,
-            clock=clock,
-        )
+        super().__init__(scheme, keys, **options)
         self.public_key_pem = next(iter(_named(public_key_pem).values()))
         self.algorithm: RSAAlgorithm = algorithm
-        self.header_name = header_name
-
-    def verify(self, body: bytes, signature: str) -> bool:
-        """Whether ``signature`` is that of ``body``; False for whatever cannot be read."""
-        try:
-            claim = Claim(signatures=[self._header.decoded(signature)], contents=[body])
-        except InvalidWebhookException:
-            return False
-        return self._rsa.matching(claim) is not None
 
 
-class Ed25519WebhookSignatureVerifier(WebhookVerifier):
+class Ed25519WebhookSignatureVerifier(HeaderVerifier):
     """Ed25519 signature in a header, of the body or of a timestamp and the body.
 
     Discord's interactions, for one: ``header_name="X-Signature-Ed25519"``,
@@ -198,7 +155,7 @@ class Ed25519WebhookSignatureVerifier(WebhookVerifier):
         public_key: As in :class:`Ed25519Keys`.
         header_name: Header with the signature.
         encoding: ``hex`` or ``base64``.
-        timestamp_header: As in ``WebhookSignatureVerifier``, with the rest of them.
+        timestamp_header: As in ``WebhookSignatureVerifier``, with what follows.
 
     Raises:
         ValueError: for a key or an option that is not accepted.
@@ -213,44 +170,16 @@ class Ed25519WebhookSignatureVerifier(WebhookVerifier):
         timestamp_header: str | None = None,
         content_format: bytes = b"{timestamp}.{body}",
         key_id_header: str | None = None,
-        sender: str = "",
-        tolerance_seconds: float | None = DEFAULT_TOLERANCE_SECONDS,
-        future_skew_seconds: float = DEFAULT_FUTURE_SKEW_SECONDS,
-        replay_store: ReplayStore | None = None,
-        replay_ttl_seconds: float = 86_400,
-        lease_seconds: float = 60,
-        max_body_bytes: int = 1_048_576,
-        clock: Callable[[], float] = time.time,
+        **options: Unpack[HeaderOptions],
     ) -> None:
-        self._ed25519 = Ed25519Keys(public_key)
-        self._header = HeaderScheme(
+        scheme = HeaderScheme(
             header_name=header_name,
             encoding=encoding,
             timestamp_header=timestamp_header,
             content_format=content_format,
             key_id_header=key_id_header,
         )
-        super().__init__(
-            self._header,
-            self._ed25519,
-            sender=sender,
-            tolerance_seconds=tolerance_seconds,
-            future_skew_seconds=future_skew_seconds,
-            replay_store=replay_store,
-            replay_ttl_seconds=replay_ttl_seconds,
-            lease_seconds=lease_seconds,
-            max_body_bytes=max_body_bytes,
-            clock=clock,
-        )
-        self.header_name = header_name
-
-    def verify(self, body: bytes, signature: str) -> bool:
-        """Whether ``signature`` is that of ``body``; False for whatever cannot be read."""
-        try:
-            claim = Claim(signatures=[self._header.decoded(signature)], contents=[body])
-        except InvalidWebhookException:
-            return False
-        return self._ed25519.matching(claim) is not None
+        super().__init__(scheme, Ed25519Keys(public_key), **options)
 
 
 def _named(keys: PublicKeys) -> dict[str, bytes]:
@@ -302,9 +231,9 @@ def _decoded(text: bytes) -> bytes:
         return b""
 
 
-def _fits_ed25519(key: Ed25519PublicKey, signature: bytes, content: bytes) -> bool:
+def _holds(check: Callable[[], None]) -> bool:
     try:
-        key.verify(signature, content)
+        check()
     except InvalidSignature:
         return False
     return True

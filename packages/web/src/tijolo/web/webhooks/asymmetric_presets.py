@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Unpack
 
 from tijolo.web.webhooks.asymmetric import Ed25519Keys, PublicKeys, RSAKeys
-from tijolo.web.webhooks.presets import Options, standard_webhooks_scheme
+from tijolo.web.webhooks.presets import standard_webhooks_scheme
 from tijolo.web.webhooks.schemes import HeaderScheme
-from tijolo.web.webhooks.verifier import WebhookVerifier
+from tijolo.web.webhooks.verifier import Options, WebhookVerifier
 
 WOOVI_PUBLIC_KEY = """\
 -----BEGIN PUBLIC KEY-----

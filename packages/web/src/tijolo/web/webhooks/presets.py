@@ -11,14 +11,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Mapping
-from typing import TypedDict, Unpack
+from collections.abc import Mapping
+from typing import Unpack
 from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
 from tijolo.web.webhooks.errors import InvalidWebhookException
-from tijolo.web.webhooks.replay import ReplayStore
 from tijolo.web.webhooks.schemes import (
     HeaderScheme,
     decode_all,
@@ -34,22 +33,17 @@ from tijolo.web.webhooks.signature import (
     TokenKeys,
     named_secrets,
 )
-from tijolo.web.webhooks.verifier import Claim, Delivery, Keys, Scheme, WebhookVerifier
+from tijolo.web.webhooks.verifier import (
+    Claim,
+    Delivery,
+    Keys,
+    Options,
+    Scheme,
+    WebhookVerifier,
+)
 
 MAX_FORM_FIELDS = 1000
 _URL = re.compile(r"[!-\"$-~]+")  # printable ASCII but '#'
-
-
-class Options(TypedDict, total=False):
-    """The options of ``WebhookVerifier`` that every preset passes on."""
-
-    tolerance_seconds: float | None
-    future_skew_seconds: float
-    replay_store: ReplayStore | None
-    replay_ttl_seconds: float
-    lease_seconds: float
-    max_body_bytes: int
-    clock: Callable[[], float]
 
 
 def stripe(secret: Secrets, **options: Unpack[Options]) -> WebhookVerifier:

@@ -5,21 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, Unpack
 
 from pydantic import SecretStr
 
-from tijolo.web.webhooks.errors import InvalidWebhookException
-from tijolo.web.webhooks.replay import ReplayStore
+from tijolo.web.webhooks.header_verifier import HeaderOptions, HeaderVerifier
 from tijolo.web.webhooks.schemes import Encoding, HeaderScheme
-from tijolo.web.webhooks.verifier import (
-    DEFAULT_FUTURE_SKEW_SECONDS,
-    DEFAULT_TOLERANCE_SECONDS,
-    Claim,
-    WebhookVerifier,
-)
+from tijolo.web.webhooks.verifier import Claim, first_matching
 
 Algorithm = Literal["sha1", "sha256", "sha384", "sha512"]
 Secret = str | bytes | SecretStr
@@ -52,14 +45,10 @@ class HMACKeys:
 
     def matching(self, claim: Claim) -> str | None:
         """Name of the secret that made one of the signatures, compared in constant time."""
-        for name, secret in self._secrets.items():
-            if claim.key_id is not None and claim.key_id != name:
-                continue
-            for content in claim.contents:
-                expected = hmac.digest(secret, content, self.algorithm)
-                if any(hmac.compare_digest(expected, given) for given in claim.signatures):
-                    return name
-        return None
+        return first_matching(self._secrets, claim, self._fits)
+
+    def _fits(self, secret: bytes, content: bytes, signatures: Sequence[bytes]) -> bool:
+        return _is_among(hmac.digest(secret, content, self.algorithm), signatures)
 
 
 class PlainHashKeys:
@@ -75,12 +64,10 @@ class PlainHashKeys:
 
     def matching(self, claim: Claim) -> str | None:
         """Name of the secret that made one of the signatures."""
-        for name, secret in self._secrets.items():
-            for content in claim.contents:
-                expected = hashlib.sha256(secret + self._separator + content).digest()
-                if any(hmac.compare_digest(expected, given) for given in claim.signatures):
-                    return name
-        return None
+        return first_matching(self._secrets, claim, self._fits)
+
+    def _fits(self, secret: bytes, content: bytes, signatures: Sequence[bytes]) -> bool:
+        return _is_among(hashlib.sha256(secret + self._separator + content).digest(), signatures)
 
 
 class TokenKeys:
@@ -91,13 +78,10 @@ class TokenKeys:
 
     def matching(self, claim: Claim) -> str | None:
         """Name of the secret that was sent."""
-        for name, secret in self._secrets.items():
-            if any(hmac.compare_digest(secret, given) for given in claim.signatures):
-                return name
-        return None
+        return first_matching(self._secrets, claim, lambda secret, _, sent: _is_among(secret, sent))
 
 
-class WebhookSignatureVerifier(WebhookVerifier):
+class WebhookSignatureVerifier(HeaderVerifier):
     """HMAC of the body in a header, hex or base64.
 
     The plain scheme of many senders, and a sound one for your own with ``timestamp_header``:
@@ -115,7 +99,7 @@ class WebhookSignatureVerifier(WebhookVerifier):
         timestamp_header: Header with a Unix time that is signed as ``{timestamp}.{body}``.
         content_format: Another way to put the two together.
         key_id_header: Header that names the key of the mapping.
-        tolerance_seconds: As in :class:`WebhookVerifier`, with the rest of them.
+        options: ``sender`` and those of :class:`WebhookVerifier`.
 
     Raises:
         ValueError: for an empty secret, or an unknown algorithm or encoding.
@@ -132,17 +116,10 @@ class WebhookSignatureVerifier(WebhookVerifier):
         timestamp_header: str | None = None,
         content_format: bytes = b"{timestamp}.{body}",
         key_id_header: str | None = None,
-        sender: str = "",
-        tolerance_seconds: float | None = DEFAULT_TOLERANCE_SECONDS,
-        future_skew_seconds: float = DEFAULT_FUTURE_SKEW_SECONDS,
-        replay_store: ReplayStore | None = None,
-        replay_ttl_seconds: float = 86_400,
-        lease_seconds: float = 60,
-        max_body_bytes: int = 1_048_576,
-        clock: Callable[[], float] = time.time,
+        **options: Unpack[HeaderOptions],
     ) -> None:
         self._hmac = HMACKeys(secret, algorithm=algorithm)
-        self._header = HeaderScheme(
+        scheme = HeaderScheme(
             header_name=header_name,
             encoding=encoding,
             prefix=prefix,
@@ -150,20 +127,8 @@ class WebhookSignatureVerifier(WebhookVerifier):
             content_format=content_format,
             key_id_header=key_id_header,
         )
-        super().__init__(
-            self._header,
-            self._hmac,
-            sender=sender,
-            tolerance_seconds=tolerance_seconds,
-            future_skew_seconds=future_skew_seconds,
-            replay_store=replay_store,
-            replay_ttl_seconds=replay_ttl_seconds,
-            lease_seconds=lease_seconds,
-            max_body_bytes=max_body_bytes,
-            clock=clock,
-        )
+        super().__init__(scheme, self._hmac, **options)
         self.algorithm: Algorithm = algorithm
-        self.header_name = header_name
         self.encoding: Encoding = encoding
         self.prefix = prefix
 
@@ -172,17 +137,6 @@ class WebhookSignatureVerifier(WebhookVerifier):
         digest = self._hmac.digest(body)
         text = digest.hex() if self.encoding == "hex" else base64.b64encode(digest).decode("ascii")
         return self.prefix + text
-
-    def verify(self, body: bytes, signature: str) -> bool:
-        """Whether ``signature`` is that of ``body``; False for whatever cannot be read.
-
-        It sees neither timestamp nor headers: :meth:`check` does.
-        """
-        try:
-            claim = Claim(signatures=[self._header.decoded(signature)], contents=[body])
-        except InvalidWebhookException:
-            return False
-        return self._hmac.matching(claim) is not None
 
 
 def named_secrets(secrets: Secrets) -> dict[str, bytes]:
@@ -208,3 +162,7 @@ def named_secrets(secrets: Secrets) -> dict[str, bytes]:
 def _bytes(secret: Secret) -> bytes:
     text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
     return text.encode("utf-8") if isinstance(text, str) else text
+
+
+def _is_among(expected: bytes, given: Sequence[bytes]) -> bool:
+    return any(hmac.compare_digest(expected, one) for one in given)

@@ -8,10 +8,10 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, TypeVar
 from urllib.parse import quote
 
 from starlette.background import BackgroundTasks
@@ -32,6 +32,8 @@ from tijolo.web.webhooks.replay import DeliveryState, ReplayStore
 DEFAULT_TOLERANCE_SECONDS = 300
 DEFAULT_FUTURE_SKEW_SECONDS = 30
 MAX_SIGNATURES = 16
+
+KeyT = TypeVar("KeyT")
 
 _log = with_request_id(logging.getLogger("tijolo.web.webhooks"))
 _undone: set[asyncio.Task[None]] = set()
@@ -89,6 +91,34 @@ class Keys(Protocol):
     def matching(self, claim: Claim) -> str | None:
         """Name of the key that made one of the signatures; None if none did."""
         ...
+
+
+def first_matching(
+    keys: Mapping[str, KeyT], claim: Claim, fits: Callable[[KeyT, bytes, Sequence[bytes]], bool]
+) -> str | None:
+    """Name of the first key that made one of the signatures; only the one that the claim names.
+
+    Args:
+        fits: Whether a key made one of the signatures (third) of a content (second).
+    """
+    for name, key in keys.items():
+        if claim.key_id is None or claim.key_id == name:
+            for content in claim.contents:
+                if fits(key, content, claim.signatures):
+                    return name
+    return None
+
+
+class Options(TypedDict, total=False):
+    """The options of :class:`WebhookVerifier` that every preset passes on."""
+
+    tolerance_seconds: float | None
+    future_skew_seconds: float
+    replay_store: ReplayStore | None
+    replay_ttl_seconds: float
+    lease_seconds: float
+    max_body_bytes: int
+    clock: Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,235 @@
+"""Which account here belongs to whom a provider names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+# house: allow library, the extra users brings it, and the package's __init__ asks for that
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError  # house: allow library, the same
+from sqlalchemy.ext.asyncio import AsyncSession  # house: allow library, the same
+
+from tijolo.auth.oauth.errors import OAuthError
+from tijolo.auth.oauth.linking.errors import (
+    LastWayInException,
+    OAuthAccountClosedError,
+    OAuthIdentityTakenError,
+    OAuthLinkRequiredError,
+)
+from tijolo.auth.oauth.linking.models import SUBJECT_CHARACTERS, BaseOAuthIdentityModel
+from tijolo.auth.oauth.models import OAuthUser
+from tijolo.auth.users import (
+    BaseUserModel,
+    EmailTakenException,
+    InvalidEmailException,
+    MfaChallenge,
+    TokenPair,
+    UserAuthService,
+    UserStatus,
+)
+from tijolo.core import NotFoundException
+from tijolo.db import savepoint
+
+__all__ = ["OAuthAccounts"]
+
+AMR = "fed"
+"""``amr`` of a login elsewhere; RFC 8176 has no name for it."""
+
+_NAME_CHARACTERS = 120
+
+
+class OAuthAccounts:
+    """Logs in, links and unlinks. Every method only flushes, as those of ``UserAuthService`` do.
+
+    Whoever comes back from a provider is, in this order: the user whose identity it is; the user
+    whose e-mail address it is, if both sides have verified that address; a new user. Else they
+    log in another way and link the identity themselves.
+
+    Args:
+        service: Of the users.
+        identity_model: Of ``make_oauth_identity_model``.
+        trusted_emails: Providers that are believed when they say that an address is verified.
+            Add an issuer only if nobody can make it say so of an address that is not theirs.
+        allow_signup: Whether strangers get an account.
+    """
+
+    def __init__(
+        self,
+        service: UserAuthService,
+        identity_model: type[BaseOAuthIdentityModel],
+        *,
+        trusted_emails: Collection[str] = ("google", "github"),
+        allow_signup: bool = True,
+    ) -> None:
+        if isinstance(trusted_emails, str):
+            raise TypeError(f"trusted_emails must be a list of names, got {trusted_emails!r}")
+        self.service = service
+        self.model = identity_model
+        self._trusted = frozenset(trusted_emails)
+        self._allow_signup = allow_signup
+
+    async def log_in(self, session: AsyncSession, who: OAuthUser) -> TokenPair | MfaChallenge:
+        """Let in whom a provider names: a token pair, or a challenge for the second factor.
+
+        Raises:
+            OAuthLinkRequiredError: It is not certain whose account that is.
+            OAuthAccountClosedError: The account may not be used.
+        """
+        user = await self.user_of(session, who)
+        return await self.service.begin_login(session, user, amr=(AMR,))
+
+    async def user_of(self, session: AsyncSession, who: OAuthUser) -> BaseUserModel:
+        """The user whom a provider names; linked, or made, where that is allowed.
+
+        Raises:
+            OAuthLinkRequiredError: It is not certain whose account that is.
+            OAuthAccountClosedError: The account may not be used.
+        """
+        _check(who)
+        identity = await self._find(session, who)
+        if identity is None:
+            user = await self._by_address(session, who)
+            identity = await self._insert(session, user, who)
+        owner = await session.get(self.service.user_model, identity.user_id)
+        if owner is None or not owner.may_log_in:
+            raise OAuthAccountClosedError
+        identity.last_used_at = self.service.parts.clock()
+        await session.flush()
+        return owner
+
+    async def link(
+        self, session: AsyncSession, user: BaseUserModel, who: OAuthUser
+    ) -> BaseOAuthIdentityModel:
+        """Let ``user`` log in as ``who`` from now on. Ask for a recent login before.
+
+        Raises:
+            OAuthIdentityTakenError: Somebody else does already.
+            OAuthAccountClosedError: The account may not be used.
+        """
+        _check(who)
+        current = await self.service.parts.lock(session, user.id)
+        if current is None or not current.may_log_in:
+            raise OAuthAccountClosedError
+        identity = await self._find(session, who) or await self._insert(session, current, who)
+        if identity.user_id != current.id:
+            raise OAuthIdentityTakenError
+        return identity
+
+    async def unlink(self, session: AsyncSession, user: BaseUserModel, identity_id: UUID) -> None:
+        """Take an identity back; logins that were begun with it go on.
+
+        Raises:
+            NotFoundException: ``user`` has no such identity.
+            LastWayInException: There is no password, and no other identity.
+        """
+        # two that unlink at once would otherwise each see the other's identity
+        current = await self.service.parts.lock(session, user.id)
+        rows = await self._of_user(session, user.id, locked=True)
+        identity = next((row for row in rows if row.id == identity_id), None)
+        if current is None or identity is None:
+            raise NotFoundException
+        if current.hashed_password is None and len(rows) == 1:
+            raise LastWayInException
+        await session.delete(identity)
+        await session.flush()
+        self._tell(session, "oauth_unlinked", identity)
+
+    async def identities(
+        self, session: AsyncSession, user: BaseUserModel
+    ) -> Sequence[BaseOAuthIdentityModel]:
+        """Those of ``user``, the oldest first."""
+        return await self._of_user(session, user.id)
+
+    async def _by_address(self, session: AsyncSession, who: OAuthUser) -> BaseUserModel:
+        """The user whose address both sides have verified, or a new one."""
+        if who.provider not in self._trusted or not who.email_verified or not who.email:
+            # before anything is looked up: nobody learns which addresses have accounts
+            raise OAuthLinkRequiredError(reason="the address is not verified by who is believed")
+        service = self.service
+        try:
+            address = service.user_model.normalize_email(who.email)
+        except InvalidEmailException:
+            raise OAuthLinkRequiredError(reason="the address is none for an account") from None
+        user = await service.parts.find(session, address)
+        if user is None and self._allow_signup:
+            try:
+                # within a savepoint: what it locked to look who was faster is let go again
+                async with savepoint(session):
+                    return await service.create_user(session, email=address, name=_name(who.name))
+            except EmailTakenException:  # a moment ago
+                user = await self._locked_by_address(session, address)
+        if user is None or not self._has_proved_address(user):
+            raise OAuthLinkRequiredError(reason="no account that has verified the address")
+        return user
+
+    async def _locked_by_address(self, session: AsyncSession, address: str) -> BaseUserModel | None:
+        """As they are now; their row is written next, and a shared lock could not be raised."""
+        model = self.service.user_model
+        query = select(model).where(model.email == address).with_for_update()
+        return await session.scalar(query.execution_options(populate_existing=True))
+
+    def _has_proved_address(self, user: BaseUserModel) -> bool:
+        """Whether the address was verified here.
+
+        Otherwise somebody may have signed up with another person's, and waits for them.
+        """
+        proved = user.activated_at is not None and user.status is not UserStatus.PENDING
+        return proved and not self.service.auth_settings.AUTH_AUTO_ACTIVATE
+
+    async def _find(
+        self, session: AsyncSession, who: OAuthUser, *, fresh: bool = False
+    ) -> BaseOAuthIdentityModel | None:
+        model = self.model
+        query = select(model).where(model.provider == who.provider, model.subject == who.subject)
+        if fresh:
+            query = query.with_for_update().execution_options(populate_existing=True)
+        return await session.scalar(query)
+
+    async def _insert(
+        self, session: AsyncSession, user: BaseUserModel, who: OAuthUser
+    ) -> BaseOAuthIdentityModel:
+        """A new identity of ``user``, or the one that somebody stored a moment before."""
+        made = self.model(
+            user_id=user.id, provider=who.provider, subject=who.subject, email=who.email
+        )
+        try:
+            async with savepoint(session):
+                session.add(made)
+                await session.flush()
+        except IntegrityError:
+            found = await self._find(session, who, fresh=True)
+            if found is None:  # it was another constraint of the service's own table
+                raise
+            return found
+        self._tell(session, "oauth_linked", made)
+        return made
+
+    async def _of_user(
+        self, session: AsyncSession, user_id: UUID, *, locked: bool = False
+    ) -> Sequence[BaseOAuthIdentityModel]:
+        query = select(self.model).where(self.model.user_id == user_id).order_by(self.model.id)
+        if locked:
+            query = query.with_for_update().execution_options(populate_existing=True)
+        return (await session.scalars(query)).all()
+
+    def _tell(self, session: AsyncSession, kind: str, identity: BaseOAuthIdentityModel) -> None:
+        self.service.events.after_commit(
+            session, kind, identity.user_id, provider=identity.provider
+        )
+
+
+def _check(who: OAuthUser) -> None:
+    # databases compare some of what is refused here as equal
+    subject = who.subject
+    if not subject.isprintable() or subject != subject.strip():
+        raise OAuthError(reason="sub has characters that are no part of a name")
+    if not 0 < len(subject) <= SUBJECT_CHARACTERS:
+        raise OAuthError(reason=f"sub has not 1 to {SUBJECT_CHARACTERS} characters")
+
+
+def _name(given: str | None) -> str | None:
+    """What fits into an account; a name is no reason to refuse anybody."""
+    if given is None or len(given) > _NAME_CHARACTERS or not given.isprintable():
+        return None
+    return given

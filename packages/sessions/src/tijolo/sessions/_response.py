@@ -1,0 +1,71 @@
+"""What a session changes about a response."""
+
+from __future__ import annotations
+
+from starlette.types import Message, Scope, Send
+
+from tijolo.core import AppException
+from tijolo.sessions.cookie import Header
+from tijolo.web import problem_response
+
+_NO_STORE = (b"cache-control", b"no-store")
+_VARY_COOKIE = (b"vary", b"Cookie")
+_PRIVATE = (_NO_STORE, _VARY_COOKIE)
+_OF_CACHES = (b"cache-control", b"vary")
+
+
+def made_private(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
+    """The headers of a response that depends on the session: no shared cache may keep it.
+
+    ``Cache-Control`` of the application stays where it says ``no-store``, or ``private`` and no
+    cookie is set. ``Vary: Cookie`` keeps apart what a browser's own cache has.
+
+    Args:
+        headers: The application's; may be changed.
+        sets_cookie: Whether a cookie comes along.
+    """
+    for name, _ in headers:
+        if name in _OF_CACHES:
+            return _merged(headers, sets_cookie=sets_cookie)
+    headers += _PRIVATE
+    return headers
+
+
+def _merged(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
+    kept = [pair for pair in headers if not _may_be_kept(pair, sets_cookie=sets_cookie)]
+    if all(name != b"cache-control" for name, _ in kept):
+        kept.append(_NO_STORE)
+    if not any(map(_varies_by_cookie, kept)):
+        kept.append(_VARY_COOKIE)
+    return kept
+
+
+def _may_be_kept(header: Header, *, sets_cookie: bool) -> bool:
+    """Whether this is a ``Cache-Control`` by which somebody else could be shown the response."""
+    name, value = header
+    if name != b"cache-control" or b"no-store" in value.lower():
+        return False
+    return sets_cookie or b"private" not in value.lower()
+
+
+def _varies_by_cookie(header: Header) -> bool:
+    name, value = header
+    members = {member.strip().lower() for member in value.split(b",")}
+    return name == b"vary" and not members.isdisjoint((b"cookie", b"*"))
+
+
+async def refuse_instead(error: AppException, scope: Scope, send: Send) -> None:
+    """Answer with ``error`` in the place of a response that must not be believed."""
+    response = problem_response(
+        scope,
+        error.status_code,
+        code=error.code,
+        detail=error.message,
+        details=error.details,
+        headers={**(error.headers or {}), "Cache-Control": "no-store", "Vary": "Cookie"},
+    )
+    await response(scope, _no_more, send)
+
+
+async def _no_more() -> Message:
+    return {"type": "http.disconnect"}

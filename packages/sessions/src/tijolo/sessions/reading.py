@@ -1,0 +1,185 @@
+"""From the id that a browser sent to the session that holds: memory, store, user, outage."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from tijolo.core import BaseStrEnum, utcnow
+from tijolo.sessions.errors import SessionStoreUnavailableException
+from tijolo.sessions.events import LoadOutcome, SessionMetrics
+from tijolo.sessions.recent import RecentSessions
+from tijolo.sessions.session import Session
+from tijolo.sessions.settings import SessionSettings
+from tijolo.sessions.store import SessionStore
+from tijolo.sessions.user_check import CachedUserCheck
+
+_log = logging.getLogger("tijolo.sessions")
+_FAILURES_THAT_OPEN = 3
+
+
+class OutagePolicy(BaseStrEnum):
+    """What becomes of a request whose session cannot be looked up, because the store is down."""
+
+    UNAVAILABLE = "unavailable"
+    """It is a 503."""
+    ANONYMOUS = "anonymous"
+    """It goes on as nobody's. It cannot write to a session, nor start one."""
+    LAST_KNOWN_GOOD = "last_known_good"
+    """What this process loaded within ``SESSION_LAST_KNOWN_GOOD_SECONDS`` counts; else a 503. A
+    session that ended meanwhile lives so long."""
+
+
+class SessionReader:
+    """Looks sessions up: at most one round trip, none while the store is known to be down.
+
+    Args:
+        store: Where they are.
+        settings: How long local answers count.
+        users: Whether their users may stay; None asks nobody.
+        metrics: Told of every search.
+        clock: Monotonic seconds.
+        now: The time of day, aware.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        settings: SessionSettings,
+        *,
+        users: CachedUserCheck | None = None,
+        metrics: SessionMetrics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utcnow,
+    ) -> None:
+        self._store = store
+        self._users = users
+        self._metrics = metrics
+        self._touch_seconds = settings.session_touch_seconds
+        self._fresh = settings.SESSION_LOCAL_CACHE_SECONDS
+        self._stale = settings.SESSION_LAST_KNOWN_GOOD_SECONDS
+        self._breaker = _Breaker(settings.SESSION_STORE_RETRY_SECONDS, clock)
+        self.recent = (
+            RecentSessions(max_entries=settings.SESSION_LOCAL_CACHE_SIZE, clock=clock, now=now)
+            if self._fresh or self._stale
+            else None
+        )
+
+    @property
+    def has_last_known_good(self) -> bool:
+        """Whether anything is remembered for an outage."""
+        return bool(self._stale)
+
+    def load(
+        self, session_id_hash: str, *, policy: OutagePolicy = OutagePolicy.UNAVAILABLE
+    ) -> Awaitable[Session | None]:
+        """The session of that id, if it lives and its user may stay.
+
+        Raises:
+            SessionStoreUnavailableException: Nobody can tell, and ``policy`` knows no other way.
+        """
+        # without a coroutine for each thing that is not switched on
+        if self._metrics is not None:
+            return self._measured(self._metrics, session_id_hash, policy)
+        if self.recent is None and self._users is None:
+            return self._from_store(session_id_hash)
+        return self._found(session_id_hash, policy)
+
+    async def _measured(
+        self, metrics: SessionMetrics, session_id_hash: str, policy: OutagePolicy
+    ) -> Session | None:
+        started = time.perf_counter()
+        outcome = LoadOutcome.UNAVAILABLE
+        try:
+            session, outcome = await self._load(session_id_hash, policy)
+        finally:
+            metrics.loaded(outcome, time.perf_counter() - started)
+        return session
+
+    async def _found(self, session_id_hash: str, policy: OutagePolicy) -> Session | None:
+        return (await self._load(session_id_hash, policy))[0]
+
+    async def _load(
+        self, session_id_hash: str, policy: OutagePolicy
+    ) -> tuple[Session | None, LoadOutcome]:
+        recent = self.recent
+        session, outcome = None, LoadOutcome.CACHED
+        if recent is not None and self._fresh:
+            session = recent.get(session_id_hash, max_age_seconds=self._fresh)
+        if session is None:
+            try:
+                session, outcome = await self._from_store(session_id_hash), LoadOutcome.FOUND
+            except SessionStoreUnavailableException:
+                if recent is not None and policy is OutagePolicy.LAST_KNOWN_GOOD:
+                    session = recent.get(session_id_hash, max_age_seconds=self._stale)
+                if session is None:
+                    raise
+                outcome = LoadOutcome.LAST_KNOWN_GOOD
+        if session is None:
+            return None, LoadOutcome.ABSENT
+        if self._users is not None and not await self._users.may_stay(session):
+            await self._end(session)
+            return None, LoadOutcome.USER_ENDED
+        return session, outcome
+
+    async def _from_store(self, session_id_hash: str) -> Session | None:
+        breaker, recent = self._breaker, self.recent
+        if breaker.failures:
+            breaker.check()
+        generation = 0 if recent is None else recent.generation
+        try:
+            session = await self._store.get(session_id_hash, touch_seconds=self._touch_seconds)
+        except SessionStoreUnavailableException as error:
+            breaker.failed(error)
+            raise
+        if breaker.failures:
+            breaker.answered()
+        if recent is not None:
+            if session is None:
+                recent.forget(session_id_hash)
+            else:
+                recent.remember(session_id_hash, session, generation=generation)
+        return session
+
+    async def _end(self, session: Session) -> None:
+        if self.recent is not None:
+            self.recent.forget(session.session_id)
+        try:
+            await self._store.delete(session.session_id)
+        except SessionStoreUnavailableException:
+            # refused here all the same, now and at the next request
+            _log.info("a session whose user may not stay could not be deleted")
+
+
+class _Breaker:
+    """Keeps a store that failed a few times in a row from being asked by every request."""
+
+    def __init__(self, retry_seconds: float, clock: Callable[[], float]) -> None:
+        self._retry_seconds, self._clock = retry_seconds, clock
+        self.failures = 0
+        self._next_try = 0.0
+
+    def check(self) -> None:
+        """Raise at once while it is down; one caller at a time gets through to try."""
+        if self.failures < _FAILURES_THAT_OPEN:
+            return
+        now = self._clock()
+        if now < self._next_try:
+            raise SessionStoreUnavailableException
+        self._next_try = now + self._retry_seconds
+
+    def failed(self, error: Exception) -> None:
+        """It did not answer."""
+        self.failures += 1
+        self._next_try = self._clock() + self._retry_seconds
+        if self.failures == _FAILURES_THAT_OPEN:
+            cause = type(error.__cause__ or error).__name__
+            _log.error("the session store is down (%s)", cause)
+
+    def answered(self) -> None:
+        """It answered."""
+        if self.failures >= _FAILURES_THAT_OPEN:
+            _log.warning("the session store is back, after %d failed calls", self.failures)
+        self.failures = 0

@@ -1,0 +1,73 @@
+"""Whether a user may stay signed in, asked while their session is used."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+from tijolo.sessions.session import Session
+
+_MAX_ANSWERS = 10_000
+
+
+class UserCheck(Protocol):
+    """Says from which epoch on a user's sessions hold."""
+
+    async def __call__(self, user_id: UUID) -> int | None:
+        """The user's current ``auth_epoch``; None when they may not be signed in at all.
+
+        Whoever keeps no epochs answers 0 for everybody who may.
+        """
+        ...
+
+
+class CachedUserCheck:
+    """Asks a ``UserCheck`` once in a while.
+
+    The answer is believed for ``cache_seconds``; a disabled user is out that long after at most.
+
+    Args:
+        check: Who is asked.
+        cache_seconds: 0 asks every time.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        check: UserCheck,
+        *,
+        cache_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._check = check
+        self._cache_seconds = cache_seconds
+        self._clock = clock
+        self._answers: OrderedDict[UUID, tuple[int | None, float]] = OrderedDict()
+
+    async def may_stay(self, session: Session) -> bool:
+        """Whether the user of ``session`` may stay signed in with it."""
+        user_id = session.user_id
+        if user_id is None:
+            return True
+        epoch = await self._epoch(user_id)
+        return epoch is not None and session.auth_epoch >= epoch
+
+    def forget(self, user_id: UUID) -> None:
+        """Ask again the next time."""
+        self._answers.pop(user_id, None)
+
+    async def _epoch(self, user_id: UUID) -> int | None:
+        known = self._answers.get(user_id)
+        if known is not None and self._clock() < known[1]:
+            return known[0]
+        asked_at = self._clock()
+        epoch = await self._check(user_id)
+        if self._cache_seconds:
+            self._answers[user_id] = (epoch, asked_at + self._cache_seconds)
+            self._answers.move_to_end(user_id)
+            if len(self._answers) > _MAX_ANSWERS:
+                self._answers.popitem(last=False)
+        return epoch

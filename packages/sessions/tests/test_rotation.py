@@ -1,0 +1,224 @@
+"""S25, must 15-17, 20: ids change when they must, and nobody is signed out by it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, Depends
+
+from tijolo.sessions import Session, SessionStoreUnavailableException, make_session_dependency
+
+
+async def test_a_sign_in_always_makes_a_new_id(shop: Any) -> None:
+    browser = shop.browser()
+    await browser.post("/cart/1")
+    before = shop.id_of(browser)
+    await shop.login(browser)
+    first = shop.id_of(browser)
+    await shop.login(browser)
+    assert len({before, first, shop.id_of(browser)}) == 3
+    for old in (before, first):
+        assert await shop.auth.resolve(old) is None
+
+
+async def test_an_id_that_an_attacker_chose_is_never_taken(shop: Any) -> None:
+    """Session fixation."""
+    browser = shop.browser()
+    planted = "A" * 43
+    browser.cookies.set(shop.cookie_name, planted, domain="shop.example")
+    answer = await shop.login(browser)
+    assert shop.cookie_of(answer)["="] != planted
+    assert await shop.auth.resolve(planted) is None
+
+
+async def test_what_a_visitor_had_goes_along_into_the_sign_in(shop: Any) -> None:
+    browser = shop.browser()
+    await browser.post("/cart/1")
+    await browser.post("/cart/2")
+    await shop.login(browser)
+    assert (await browser.get("/cart")).json() == [1, 2]
+
+
+async def test_what_another_user_had_does_not(shop: Any) -> None:
+    browser = await shop.signed_in("ana")
+    await browser.post("/cart/1")
+    old = shop.id_of(browser)
+    await shop.login(browser, "bia")
+    assert (await browser.get("/cart")).json() == []
+    assert await shop.auth.resolve(old) is None
+
+
+async def test_the_new_session_is_there_before_the_old_one_ends(shop: Any) -> None:
+    for name in ("ana", "bia"):
+        browser = await shop.signed_in("ana")
+        await shop.login(browser, name)
+        calls = [call for call in shop.store.asked() if call != "get"]
+        assert calls == (["rotate"] if name == "ana" else ["create", "delete"])
+
+
+@pytest.mark.parametrize("step", ["create", "rotate"])
+async def test_a_sign_in_that_fails_leaves_the_old_session(
+    shop: Any, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = await shop.signed_in("ana")
+
+    async def fail(*args: Any, **kwargs: Any) -> Any:
+        raise SessionStoreUnavailableException
+
+    monkeypatch.setattr(shop.store, step, fail)
+    answer = await shop.login(browser, "ana" if step == "rotate" else "bia")
+    assert (answer.status_code, answer.json()["code"]) == (503, "SESSION_STORE_UNAVAILABLE")
+    assert shop.cookie_of(answer) == {}
+    assert (await browser.get("/orders")).json()["user_id"] == str(shop.ana.id)
+
+
+async def test_without_rotate_on_login_the_old_session_lives_beside_the_new(make_shop: Any) -> None:
+    shop = make_shop(SESSION_ROTATE_ON_LOGIN=False)
+    browser = await shop.signed_in()
+    old = shop.id_of(browser)
+    await shop.login(browser)
+    assert shop.id_of(browser) != old
+    assert await shop.auth.resolve(old) is not None
+
+
+async def test_one_sign_in_too_many_ends_the_session_unused_for_longest(make_shop: Any) -> None:
+    shop = make_shop(SESSION_MAX_PER_USER=3, SESSION_TOUCH_SECONDS=1)
+    browsers = []
+    for _ in range(3):
+        browsers.append(await shop.signed_in())
+        shop.clock.advance(10)
+    assert (await browsers[0].get("/orders")).status_code == 200
+    browsers.append(await shop.signed_in())
+    states = [(await browser.get("/orders")).status_code for browser in browsers]
+    assert states == [200, 401, 200, 200]
+
+
+@pytest.mark.parametrize("path", ["/step-up", "/become-seller"])
+async def test_more_rights_mean_a_new_id_and_the_old_one_is_dead_at_once(
+    shop: Any, path: str
+) -> None:
+    browser = await shop.signed_in()
+    await browser.post("/cart/1")
+    old, before = shop.id_of(browser), (await browser.get("/orders")).json()
+    shop.clock.advance(30)
+    answer = await browser.post(path)
+    assert answer.status_code == 200
+    after = (await browser.get("/orders")).json()
+
+    assert shop.cookie_of(answer)["="] == shop.id_of(browser) != old
+    assert await shop.auth.resolve(old) is None
+    same = ("user_id", "public_id", "created_at", "absolute_expires_at", "data", "ip")
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    assert after["rotated_from"] == before["session_id"]
+    proved = path == "/step-up"
+    assert after["amr"] == (["pwd", "otp"] if proved else ["pwd"])
+    assert (after["auth_time"] != before["auth_time"]) is proved
+
+
+@pytest.mark.parametrize("path", ["/step-up", "/become-seller"])
+async def test_nobody_has_nothing_to_rotate(shop: Any, path: str) -> None:
+    answer = await shop.browser().post(path)
+    assert (answer.status_code, answer.json()["code"]) == (401, "SESSION_REQUIRED")
+
+
+async def test_a_recent_sign_in_can_be_asked_for(make_shop: Any) -> None:
+    routes = APIRouter()
+    recent = make_session_dependency(max_auth_age_seconds=300)
+
+    async def pay(session: Session) -> None: ...
+
+    pay.__annotations__["session"] = Annotated[Session, Depends(recent)]
+    routes.post("/pay")(pay)
+    shop = make_shop(routes=routes)
+    browser = await shop.signed_in()
+    assert (await browser.post("/pay")).status_code == 200
+    shop.clock.advance(301)
+    answer = await browser.post("/pay")
+    assert (answer.status_code, answer.json()["code"]) == (401, "REAUTHENTICATION_REQUIRED")
+    await browser.post("/step-up")
+    assert (await browser.post("/pay")).status_code == 200
+    with pytest.raises(ValueError, match="required=True"):
+        make_session_dependency(required=False, max_auth_age_seconds=300)
+
+
+# --- the renewal clock
+
+
+async def test_an_id_is_renewed_at_its_age_and_the_old_one_overlaps(make_shop: Any) -> None:
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600, SESSION_RENEWAL_OVERLAP_SECONDS=60)
+    browser = await shop.signed_in()
+    await browser.post("/cart/1")
+    old, before = shop.id_of(browser), (await browser.get("/orders")).json()
+    shop.clock.advance(599)
+    await browser.get("/orders")
+    assert shop.id_of(browser) == old
+    shop.clock.advance(1)
+    answer = await browser.get("/orders")
+    assert answer.status_code == 200
+    new = shop.id_of(browser)
+    assert new != old
+
+    late = shop.browser()  # requests that were under way with the old cookie
+    late.cookies.set(shop.cookie_name, old, domain="shop.example")
+    for _ in range(3):
+        answer = await late.get("/orders")
+        assert answer.status_code == 200
+        assert shop.cookie_of(answer) == {}  # it must not take the new cookie away
+    await late.post("/cart/2")
+    assert (await browser.get("/cart")).json() == [1, 2]
+    shop.clock.advance(61)
+    assert (await late.get("/orders")).status_code == 401
+    after = (await browser.get("/orders")).json()
+    assert after["created_at"] == before["created_at"]
+    assert after["absolute_expires_at"] == before["absolute_expires_at"]
+    shop.clock.advance(538)
+    await browser.get("/orders")
+    assert shop.id_of(browser) == new
+    shop.clock.advance(1)
+    await browser.get("/orders")
+    assert shop.id_of(browser) not in (old, new)
+
+
+async def test_of_twenty_requests_at_once_one_renews_the_id(make_shop: Any) -> None:
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600)
+    browser = await shop.signed_in()
+    cookie = {"Cookie": f"{shop.cookie_name}={shop.id_of(browser)}"}
+    shop.clock.advance(600)
+    racers = [shop.browser().get("/orders", headers=cookie) for _ in range(20)]
+    answers = await asyncio.gather(*racers)
+    assert {answer.status_code for answer in answers} == {200}
+    renewed = [answer for answer in answers if shop.cookie_of(answer)]
+    assert len(renewed) == 1
+    assert len(await shop.store.list_by_user(shop.ana.id)) == 1
+
+
+async def test_a_request_that_fails_renews_nothing(make_shop: Any) -> None:
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600)
+    browser = await shop.signed_in()
+    shop.clock.advance(600)
+    original, old = shop.store.rotate, shop.id_of(browser)
+
+    async def fail(*args: Any, **kwargs: Any) -> Any:
+        raise SessionStoreUnavailableException
+
+    shop.store.rotate = fail
+    answer = await browser.get("/orders")
+    assert (answer.status_code, shop.id_of(browser)) == (200, old)
+    shop.store.rotate = original
+    await browser.get("/orders")
+    assert shop.id_of(browser) != old
+
+
+async def test_a_revocation_during_the_overlap_ends_both_ids(make_shop: Any) -> None:
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600)
+    browser = await shop.signed_in()
+    old = shop.id_of(browser)
+    shop.clock.advance(600)
+    await browser.get("/orders")
+    late = shop.browser()
+    late.cookies.set(shop.cookie_name, old, domain="shop.example")
+    assert (await late.post("/auth/session/logout")).status_code == 204
+    assert (await browser.get("/orders")).status_code == 401
+    assert (await late.get("/orders")).status_code == 401

@@ -1,0 +1,210 @@
+"""S22, must 22: typed values, each stored by itself, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tijolo.sessions import SessionDataTooLargeException, SessionKey
+
+CART = SessionKey[list[int]]("cart")
+THEME = SessionKey[str]("theme")
+
+
+async def current_of(shop: Any, browser: Any) -> Any:
+    """The session as a handler has it, without a request around it."""
+    from tijolo.sessions import SessionMiddleware, request_session
+
+    found: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        from starlette.requests import Request
+
+        current = request_session(Request(scope))
+        await current.load()
+        found.append(current)
+
+    cookie = f"{shop.cookie_name}={shop.id_of(browser)}".encode()
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"cookie", cookie)]}
+    await SessionMiddleware(app, session_auth=shop.auth)(scope, None, None)  # type: ignore[arg-type]
+    return found[0]
+
+
+async def test_two_tabs_that_write_different_keys_lose_nothing(shop: Any) -> None:
+    browser = await shop.signed_in()
+    first, second = await current_of(shop, browser), await current_of(shop, browser)
+    first[CART] = [1]
+    second[THEME] = "dark"
+    await asyncio.gather(first.save(), second.save())
+
+    after = await current_of(shop, browser)
+    assert (after[CART], after[THEME]) == ([1], "dark")
+
+
+async def test_what_another_tab_removed_does_not_come_back(shop: Any) -> None:
+    browser = await shop.signed_in()
+    await browser.post("/cart/1")
+    first, second = await current_of(shop, browser), await current_of(shop, browser)
+    del first[CART]
+    second[THEME] = "dark"
+    await first.save()
+    await second.save()
+    after = await current_of(shop, browser)
+    assert CART not in after
+    assert after[THEME] == "dark"
+
+
+async def test_a_write_to_a_session_that_ended_meanwhile_is_dropped(shop: Any) -> None:
+    browser = await shop.signed_in()
+    current = await current_of(shop, browser)
+    current[CART] = [1]
+    await shop.auth.revoke_all(shop.ana.id)
+    await current.save()
+    assert current.record is None
+    assert await shop.store.list_by_user(shop.ana.id) == []
+
+
+async def test_a_write_follows_an_id_that_was_renewed_meanwhile(shop: Any) -> None:
+    browser = await shop.signed_in()
+    current = await current_of(shop, browser)
+    current[CART] = [7]
+    renewed, _ = await shop.auth.rotate(current.record, overlap_seconds=60)
+    await current.save()
+    assert (await shop.store.get(renewed.session_id)).data == {"cart": [7]}
+
+
+async def test_values_read_back_as_their_type(shop: Any) -> None:
+    browser = await shop.signed_in()
+    current = await current_of(shop, browser)
+    when = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    keys: dict[SessionKey[Any], Any] = {
+        SessionKey[int]("i"): 7,
+        SessionKey[bool]("b"): False,
+        SessionKey[Decimal]("d"): Decimal("0.10"),
+        SessionKey[datetime]("t"): when,
+        SessionKey[tuple[int, str]]("p"): (1, "é"),
+        SessionKey[set[int]]("s"): {1, 2},
+        SessionKey[dict[str, list[int]]]("m"): {"a": [1]},
+    }
+    for key, value in keys.items():
+        current[key] = value
+        assert current[key] == value
+    await current.save()
+    after = await current_of(shop, browser)
+    for key, value in keys.items():
+        assert after[key] == value
+        assert type(after[key]) is type(value)
+
+
+async def test_true_is_not_one(shop: Any) -> None:
+    browser = await shop.signed_in()
+    anything = SessionKey[bool | int]("x")
+    current = await current_of(shop, browser)
+    current[anything] = 1
+    await current.save()
+    current[anything] = True
+    assert current.has_changes
+
+
+async def test_an_absent_value_is_the_default_or_a_key_error(shop: Any) -> None:
+    current = await current_of(shop, await shop.signed_in())
+    assert current.get(CART) is None
+    assert current.get(CART, [5]) == [5]
+    assert CART not in current
+    with pytest.raises(KeyError, match="cart"):
+        current[CART]
+    del current[CART]
+    current[CART] = [1]
+    del current[CART]
+    assert current.get(CART, [5]) == [5]
+    assert not current.has_changes
+
+
+async def test_a_value_of_an_older_release_locks_nobody_out(
+    shop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = await shop.signed_in()
+    current = await current_of(shop, browser)
+    current[SessionKey[str]("cart")] = "a word"
+    with caplog.at_level(logging.WARNING, "tijolo.sessions"):
+        assert current.get(CART, []) == []
+    assert "'cart' is not of the key's type" in caplog.text
+    assert "a word" not in caplog.text
+
+
+async def test_a_value_that_is_too_large_is_refused_and_nothing_is_kept(shop: Any) -> None:
+    browser = await shop.signed_in()
+    current = await current_of(shop, browser)
+    small = SessionKey[str]("small", max_bytes=10)
+    current[small] = "12345678"
+    with pytest.raises(SessionDataTooLargeException, match="small"):
+        current[small] = "123456789"
+    with pytest.raises(SessionDataTooLargeException):
+        current[small] = "ééééé"  # bytes count, not letters
+    assert current[small] == "12345678"
+
+
+async def test_more_than_the_whole_session_may_hold_is_a_422(make_shop: Any) -> None:
+    from fastapi import APIRouter
+
+    from tijolo.sessions import CurrentRequestSession, MemorySessionStore
+
+    routes = APIRouter()
+
+    async def fill(number: int, session: CurrentRequestSession) -> None:
+        session[SessionKey[str](f"k{number}")] = "x" * 400
+
+    fill.__annotations__["session"] = CurrentRequestSession
+    fill.__annotations__["number"] = int
+    routes.post("/fill/{number}")(fill)
+    shop = make_shop(routes=routes)
+    small = MemorySessionStore(clock=shop.clock, max_data_bytes=1000)
+    shop = make_shop(routes=routes, store=small, options={"clock": shop.clock})
+    browser = shop.browser()
+    assert (await shop.login(browser)).status_code == 200
+    answers = [await browser.post(f"/fill/{number}") for number in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 422]
+    assert answers[-1].json()["code"] == "SESSION_DATA_TOO_LARGE"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "é", "a" * 65, "1a", "a\n", "a;b", None])
+def test_a_name_that_is_none_is_refused(name: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        SessionKey[int](name)
+
+
+def test_a_key_without_its_type_says_how_to_write_it() -> None:
+    with pytest.raises(TypeError, match=r"SessionKey\[int\]\('cart'\)"):
+        SessionKey("cart").dump(1)
+    with pytest.raises(ValueError, match="max_bytes"):
+        SessionKey[int]("a", max_bytes=0)
+
+
+@pytest.mark.parametrize("value", ["x", None, [1], float("nan")])
+async def test_a_value_of_another_type_is_refused_without_showing_it(shop: Any, value: Any) -> None:
+    current = await current_of(shop, await shop.signed_in())
+    with pytest.raises(ValueError, match="SessionKey"):
+        current[SessionKey[int]("n")] = value
+
+
+async def test_data_before_the_session_was_read_are_an_error(shop: Any) -> None:
+    current = await current_of(shop, await shop.signed_in())
+    current._read = False
+    with pytest.raises(RuntimeError, match="was not read"):
+        current.get(CART)
+
+
+async def test_a_visitor_gets_a_session_only_when_there_is_something_to_keep(shop: Any) -> None:
+    browser = shop.browser()
+    await browser.get("/cart")
+    assert shop.id_of(browser) is None
+    answer = await browser.post("/cart/1")
+    assert shop.cookie_of(answer)["max-age"] == "86400"
+    assert (await browser.get("/cart")).json() == [1]
+    assert (await browser.get("/orders")).status_code == 401
+    assert (await browser.get("/home")).json() == {"user_id": None}
