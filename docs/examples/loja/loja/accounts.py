@@ -72,7 +72,7 @@ def make_accounts_routers(
 
 
 def make_service() -> UserAuthService:
-    """For the command line: `python -m tijolo.auth user list --service loja.accounts:make_service`."""
+    """For `python -m tijolo.auth user ... --service loja.accounts:make_service`."""
     settings = Settings()
     db = AsyncDatabaseManager.from_settings(settings)
     return make_accounts(settings, db, EmailUtils.from_settings(settings)).service
