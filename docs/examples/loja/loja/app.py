@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI
 
 from loja.accounts import make_accounts, make_accounts_routers
 from loja.addresses import Ceps, make_addresses_router
+from loja.browser import make_browser_router, make_sessions
 from loja.mail import OrderMail
 from loja.observed import give_spans_their_request_id, make_observed, make_traced
 from loja.operations import make_operations_routers
@@ -23,6 +24,7 @@ from tijolo.db import AsyncDatabaseManager
 from tijolo.email import EmailUtils
 from tijolo.observability import HealthConfig, LogBuffer, setup_tracing_from_settings
 from tijolo.observability.prometheus import DatabaseMetrics, Metrics
+from tijolo.sessions import SessionMiddleware
 from tijolo.web import AppLifecycle, create_app
 from tijolo.web.templates import Templates, add_html_errors
 
@@ -42,6 +44,7 @@ def make_app(settings: Settings | None = None) -> FastAPI:
         orders=metrics.counter("loja_orders_total", "Orders, by what became of them.", ["outcome"]),
         mail=OrderMail(email, settings.ORDER_MAIL_TO) if settings.ORDER_MAIL_TO else None,
     )
+    sessions = make_sessions(settings, db, accounts)
     log, templates = LogBuffer(), make_templates()
     resources: dict[str, Resource] = {
         "database": db,
@@ -63,6 +66,7 @@ def make_app(settings: Settings | None = None) -> FastAPI:
             *make_accounts_routers(settings, db, accounts),
             make_own_router(shop, accounts),
             make_people_router(shop, accounts),
+            make_browser_router(shop, sessions, templates),
             *make_operations_routers(settings, ceps, log),
         ],
         service_name="Loja",
@@ -77,6 +81,8 @@ def make_app(settings: Settings | None = None) -> FastAPI:
         ),
         **({} if tracing is None else {"telemetry": tracing.fastapi}),
     )
+    # outside of the CSRF protection, whose tokens belong to a session
+    app.add_middleware(SessionMiddleware, session_auth=sessions)
     app.state.shop, app.state.accounts = shop, accounts
     if tracing is not None:
         give_spans_their_request_id(tracing, app)

@@ -23,6 +23,7 @@ from tijolo.email import EmailSettings
 from tijolo.http import HTTPClientSettings
 from tijolo.observability import LogSettings, TracingSettings
 from tijolo.observability.prometheus import MetricsSettings
+from tijolo.sessions import SessionSettings
 from tijolo.web import (
     CORSSettings,
     CSRFSettings,
@@ -48,6 +49,7 @@ class Settings(
     AuthSettings,
     LoginThrottleSettings,
     JWTSettings,
+    SessionSettings,
     DatabaseSettings,
     CacheSettings,
     EmailSettings,
@@ -101,6 +103,10 @@ class Settings(
     AUTH_ACTIVATION_URL_TEMPLATE: str = f"{PAGES}/activate#token={{token}}"
     AUTH_PASSWORD_RESET_URL_TEMPLATE: str = f"{PAGES}/reset-password#token={{token}}"
     AUTH_EMAIL_CHANGE_URL_TEMPLATE: str = f"{PAGES}/confirm-email#token={{token}}"
+
+    SESSION_USER_CHECK_SECONDS: float = 0
+    SESSION_REDIS_URL: SecretStr | None = None
+    """Keeps log-ins of browsers for all replicas; without it each has its own."""
 
     CATALOG_ORIGINS: StringList = Field(default_factory=lambda: ["*"])
     """Whose pages may read the products; empty for the shop's own."""

@@ -14,6 +14,9 @@ from tijolo.db import BaseRepository
 
 ANA, PASSWORD = "ana@example.com", "cavalo correto bateria"
 OTHER = "outra senha bem comprida"
+FROM_THE_PAGE = {"Sec-Fetch-Site": "same-origin"}
+FROM_ELSEWHERE = {"Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example"}
+FORM = {"email": ANA, "password": PASSWORD}
 
 
 @pytest.fixture
@@ -158,3 +161,58 @@ async def test_the_public_keys_are_public_and_the_rest_is_for_services(running, 
         told = await shop.post("/introspect", data=form, headers={"X-Internal-Token": secret})
         assert told.json()["active"] is True
         assert told.json()["iss"] == "http://localhost:8000"
+
+
+async def enter(shop, agent="Firefox", **options):
+    """A browser's own cookie, as a header."""
+    headers = {**FROM_THE_PAGE, "User-Agent": agent}
+    answer = await shop.post("/enter", data=FORM, headers=headers)
+    assert answer.status_code == 303, answer.text
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-session=")
+    shop.cookies.clear()
+    return {**FROM_THE_PAGE, "Cookie": cookie.partition(";")[0]}
+
+
+async def test_a_device_that_is_not_mine_is_logged_out_and_mine_is_not(running, outbox):
+    async with running(**outbox.settings) as shop:
+        await member(shop, outbox)
+        mine, theirs = await enter(shop), await enter(shop, "Chrome")
+        page = await shop.get("/devices", headers=mine)
+        assert page.text.count("Not me") == 1
+        assert page.headers["cache-control"] == "no-store"
+        (action,) = re.findall(
+            r'action="([^"]+)">(?:(?!</form>).)*Not me', page.text, flags=re.DOTALL
+        )[-1:]
+        gone = await shop.post(action, headers=mine)
+        assert gone.status_code == 303
+        assert (await shop.get("/devices", headers=theirs)).status_code == 401
+        assert (await shop.get("/devices", headers=mine)).status_code == 200
+
+
+async def test_logging_out_everywhere_ends_browsers_as_well(running, outbox):
+    async with running(**outbox.settings) as shop:
+        await member(shop, outbox)
+        browser = await enter(shop)
+        bearer, _ = await log_in(shop)
+        assert (await shop.post("/auth/logout-everywhere", headers=bearer)).status_code == 204
+        assert (await shop.get("/devices", headers=browser)).status_code == 401
+
+
+async def test_who_leaves_is_out_and_a_wrong_password_shows_the_page_again(running, outbox):
+    async with running(**outbox.settings) as shop:
+        await member(shop, outbox)
+        browser = await enter(shop)
+        assert (await shop.post("/leave", headers=browser)).status_code == 303
+        assert (await shop.get("/devices", headers=browser)).status_code == 401
+        wrong = await shop.post("/enter", data={**FORM, "password": "x"}, headers=FROM_THE_PAGE)
+        assert wrong.status_code == 401
+        assert 'role="alert"' in wrong.text
+
+
+async def test_another_sites_page_cannot_log_anybody_in(running, outbox):
+    async with running(**outbox.settings) as shop:
+        await member(shop, outbox)
+        forged = await shop.post("/enter", data=FORM, headers=FROM_ELSEWHERE)
+        assert forged.status_code == 403
+        assert "set-cookie" not in forged.headers
