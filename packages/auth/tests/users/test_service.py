@@ -83,7 +83,7 @@ def test_a1_tokens_are_in_answers_only_in_development(make_service, db, mailbox)
 async def test_a1_in_development_the_token_is_returned_for_who_has_an_account(make_service, call):
     service = make_service(settings={"AUTH_RETURN_TOKEN_IN_RESPONSE": True}, email=None)
     _, link = await call("signup", email=EMAIL, password=PASSWORD, on=service)
-    assert link.url == f"http://localhost:3000/activate?token={link.token}"
+    assert link.url == f"http://localhost:3000/activate#token={link.token}"
     assert link.token not in repr(link)
     await call("activate", token=link.token, on=service)
     link = await call("request_password_reset", email=EMAIL, on=service)
