@@ -161,6 +161,14 @@ async def test_unsigned_and_symmetric_tokens(verifier):
             await verifier.verify(token, nonce=NONCE)
 
 
+async def test_a_secret_among_the_keys_signs_no_id_token():
+    shared = TokenKey.from_secret("s" * 20 + "ecret-of-32-bytes", kid="hs")
+    keys = KeyRing([*RING.values(), shared])
+    verifier = IDTokenVerifier(keys, issuer=ISSUER, client_id="client", clock=lambda: NOW)
+    with pytest.raises(IDTokenError):
+        await verifier.verify(shared.sign(claims_with(), token_type="JWT"), nonce=NONCE)
+
+
 async def test_a_key_that_the_token_brings_proves_nothing(verifier):
     other = TokenKey.generate("RS256", kid="RS256")
     jwk = {**other.to_jwk(), "kid": "RS256"}

@@ -152,6 +152,17 @@ async def test_a_cookie_that_was_changed_is_no_cookie(browser):
         assert answer.status_code == 400
 
 
+async def test_the_cookie_of_one_login_is_not_that_of_another(browser, provider):
+    await browser.start()
+    ((_, sealed),) = browser.site.cookies.items()
+    callback = await browser.log_in(await browser.start())
+    (other,) = (name for name, value in browser.site.cookies.items() if value != sealed)
+    browser.site.cookies.clear()
+    answer = await browser.site.get(callback, headers={"cookie": f"{other}={sealed}"})
+    assert answer.status_code == 400
+    assert provider.times("/token") == 0
+
+
 async def test_secrets_are_changed_without_losing_logins(make_client, make_site, make_browser):
     client, old, new = make_client(), "o" * 40, "n" * 40
     browser = make_browser(make_site(client, secret=old))
