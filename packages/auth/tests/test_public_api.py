@@ -16,12 +16,11 @@ PUBLIC = """
     KeyRing KeySchedule KeySource KeyStage KeysUnavailableException LoginThrottle
     LoginThrottleSettings MailThrottle MemoryRevocationStore PasswordPolicy PasswordScheme
     PasswordTooLongError PasswordUtils Principal RemoteRevocationClient RequestAuthenticator
-    RevocationChecker
-    RevocationStore RevocationStoreFullException RevocationUnavailableException
-    RoleHierarchy RoleType ThreadedFetch ThrottleBackend ThrottleStatus TokenAuthenticator
-    TokenDependency TokenIssuer TokenKey TokenMode TokenSettings TokenVerifier
-    WeakPasswordException WeakReason __version__ bearer_token build_auth_deps
-    check_auth_settings make_auth_validator make_bearer_token_dependency
+    RevocationChecker RevocationStore RevocationStoreFullException
+    RevocationUnavailableException RoleHierarchy RoleType ThreadedFetch ThrottleBackend
+    ThrottleStatus TokenAuthenticator TokenDependency TokenIssuer TokenKey TokenMode
+    TokenSettings TokenVerifier WeakPasswordException WeakReason __version__ bearer_token
+    build_auth_deps check_auth_settings make_auth_validator make_bearer_token_dependency
     make_introspection_router make_jwks_router make_jwt_user_dependency
     make_permission_dependency make_recent_auth_dependency make_revocation_router
     make_role_dependency make_scope_dependency make_token_dependency read_jwks

@@ -171,6 +171,25 @@ async def test_logging_out_everywhere_ends_every_login(client, signed_up):
         assert (await client.post("/auth/refresh", json=shown)).status_code == 401
 
 
+@sqlite_only
+async def test_what_has_ended_is_refused_without_a_revocation_store(make_service, signed_up, db):
+    service = make_service()
+    async with client_of(app_of(service)) as client:
+        await signed_up(client)
+        first = bearer(await client.post("/auth/login", json=LOGIN))
+        assert (await client.post("/auth/logout-everywhere", headers=first)).status_code == 204
+        answer = await client.get("/auth/me", headers=first)
+        assert (answer.status_code, answer.json()["code"]) == (401, "TOKEN_REVOKED")
+        second = bearer(await client.post("/auth/login", json=LOGIN))
+        async with db.transaction() as session:
+            user = await service.parts.find(session, EMAIL)
+            user.status = UserStatus.SUSPENDED
+        assert (await client.get("/auth/me", headers=second)).status_code == 401
+        nobody = service.issuer.issue("no id at all").token
+        answer = await client.get("/auth/me", headers={"Authorization": f"Bearer {nobody}"})
+        assert answer.status_code == 401
+
+
 async def test_a_link_is_redeemed_once_however_many_try(client, service, mailbox, signed_up):
     await signed_up(client)
     token = await reset_token(client, service, mailbox)

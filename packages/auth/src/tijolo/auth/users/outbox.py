@@ -67,7 +67,7 @@ class Outbox:
     async def drain(self) -> None:
         """Wait until nothing is left to do, the jobs that jobs put there included."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.wait(self._tasks)
 
     async def disconnect(self) -> None:
         """Let what waits be done, for a while; then drop it."""
