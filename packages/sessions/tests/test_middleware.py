@@ -323,6 +323,7 @@ async def test_an_outage_never_replaces_a_session_by_a_new_one(make_shop: Any) -
 
     @routes.post("/note")
     async def note(request: Request, session: Annotated[Any, Depends(optional)]) -> None:
+        shop.store.down = False  # it is back when the response starts
         request_session(request)[NOTE] = "x"
 
     shop = make_shop(routes=routes)
@@ -331,7 +332,6 @@ async def test_an_outage_never_replaces_a_session_by_a_new_one(make_shop: Any) -
     answer = await browser.post("/note")
     assert answer.status_code == 503
     assert shop.cookie_of(answer) == {}
-    shop.store.down = False
     assert (await browser.get("/orders")).status_code == 200
 
 
