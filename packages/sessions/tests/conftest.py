@@ -58,9 +58,9 @@ async def redis_store(clock, prefix, redis_url):
     from tijolo.sessions.redis import RedisSessionStore
     from tijolo.web.redis import redis_client
 
-    client = redis_client(redis_url, timeout_seconds=10)  # a busy machine is no outage
+    client = redis_client(redis_url, timeout_seconds=60)  # a busy machine is no outage
     yield RedisSessionStore(
-        client, prefix=prefix, clock=clock, max_data_bytes=1_000, timeout_seconds=10
+        client, prefix=prefix, clock=clock, max_data_bytes=1_000, timeout_seconds=60
     )
     async for key in client.scan_iter(match=prefix + "*", count=10_000):
         await client.unlink(key)

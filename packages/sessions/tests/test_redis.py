@@ -43,7 +43,7 @@ async def raw(redis_url, prefix):
 async def own(make_redis):
     """A server of this test's own, and a client of it."""
     server = make_redis()
-    client = redis_client(server.url, timeout_seconds=10)
+    client = redis_client(server.url, timeout_seconds=60)
     yield server, client
     await client.aclose()
 
@@ -70,7 +70,7 @@ async def watched(url, work):
 async def test_a_reading_is_exactly_one_command(own, clock, touch_seconds):
     """S4."""
     server, client = own
-    store = RedisSessionStore(client, clock=clock, timeout_seconds=10)
+    store = RedisSessionStore(client, clock=clock, timeout_seconds=60)
     user_id = uuid4()
     session = await store.create(login(clock, user_id=user_id, idle_seconds=600, data={"a": 1}))
     rotated = login(clock, user_id=user_id, idle_seconds=600)
@@ -89,7 +89,7 @@ async def test_a_reading_is_exactly_one_command(own, clock, touch_seconds):
 async def test_every_other_step_is_one_command_too(own, clock):
     """S4: nothing can come between."""
     server, client = own
-    store = RedisSessionStore(client, clock=clock, timeout_seconds=10)
+    store = RedisSessionStore(client, clock=clock, timeout_seconds=60)
     user_id = uuid4()
     sessions = [login(clock, user_id=user_id) for _ in range(3)]
 
@@ -109,7 +109,7 @@ async def test_every_other_step_is_one_command_too(own, clock):
 
 async def test_scripts_that_the_server_forgot_are_sent_again(own, clock):
     _, client = own
-    store = RedisSessionStore(client, clock=clock, timeout_seconds=10)
+    store = RedisSessionStore(client, clock=clock, timeout_seconds=60)
     session = await store.create(login(clock))
     await client.script_flush()
     assert await store.get(session.session_id) == session
@@ -118,7 +118,7 @@ async def test_scripts_that_the_server_forgot_are_sent_again(own, clock):
 async def test_a_client_that_decodes_reads_the_same(redis_store, redis_url, prefix, clock):
     session = await redis_store.create(login(clock, user_id=uuid4(), data={"é": "日本"}))
     client = Redis.from_url(redis_url, decode_responses=True)
-    store = RedisSessionStore(client, prefix=prefix, clock=clock, timeout_seconds=10)
+    store = RedisSessionStore(client, prefix=prefix, clock=clock, timeout_seconds=60)
     assert await store.get(session.session_id) == session
     assert await store.list_by_user(session.user_id) == [session]
     await client.aclose()

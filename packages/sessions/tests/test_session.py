@@ -161,9 +161,9 @@ def test_an_hour_is_an_hour_when_the_clocks_change_in_redis(redis_url, prefix):
             import sys
             from tijolo.sessions.redis import RedisSessionStore
             from tijolo.web.redis import redis_client
-            client = redis_client(sys.argv[1], timeout_seconds=10)
+            client = redis_client(sys.argv[1], timeout_seconds=60)
             await check(RedisSessionStore(client, prefix=sys.argv[2], clock=clock,
-                                          timeout_seconds=10), clock)
+                                          timeout_seconds=60), clock)
             async for key in client.scan_iter(match=sys.argv[2] + "*"):
                 await client.unlink(key)
             await client.aclose()
