@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import distribution
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.benchmarks.harness import Contender, Group
 
@@ -40,6 +44,35 @@ class _Memory:
         return run
 
 
+def pulled(name: str) -> set[str]:
+    """The distributions that installing ``name`` without extras brings, itself included."""
+    found: set[str] = set()
+    wanted = [Requirement(name)]
+    while wanted:
+        requirement = wanted.pop()
+        one = canonicalize_name(requirement.name)
+        found.add(one)
+        for text in distribution(one).requires or ():
+            further = Requirement(text)
+            extras = requirement.extras or {""}
+            asked = further.marker is None or any(
+                further.marker.evaluate({"extra": extra}) for extra in extras
+            )
+            if asked and canonicalize_name(further.name) not in found:
+                wanted.append(further)
+    return found
+
+
+class _Distributions(_Memory):
+    """A clock that counts distributions."""
+
+    def of(self, name: str) -> Callable[[int], None]:
+        def run(count: int) -> None:
+            self.bytes += count * len(pulled(name))
+
+        return run
+
+
 def _group(row: str, title: str, baseline: str, goals: dict[str, float]) -> Group:
     contenders = [Contender(name=f"import {baseline}", run=_importing(baseline), role="baseline")]
     contenders += [
@@ -50,8 +83,8 @@ def _group(row: str, title: str, baseline: str, goals: dict[str, float]) -> Grou
 
 
 def groups() -> list[Group]:
-    """Rows 8.1 and 8.3."""
-    memory = _Memory()
+    """Rows 8.1 to 8.3."""
+    memory, distributions = _Memory(), _Distributions()
     return [
         _group(
             "8.1",
@@ -72,6 +105,18 @@ def groups() -> list[Group]:
             "import time, to SQLAlchemy alone",
             "sqlalchemy.ext.asyncio, sqlalchemy.orm",
             {"tijolo.db": 1.05},
+        ),
+        Group(
+            row="8.2",
+            title="distributions that installing it brings (read: 1 s is one)",
+            clock=distributions,
+            rounds=1,
+            slice_seconds=1.0,
+            contenders=[
+                Contender(name="fastapi", run=distributions.of("fastapi"), role="baseline"),
+                # its two siblings, itself, and what reads settings
+                Contender(name="tijolo-web", run=distributions.of("tijolo-web"), goal=1.5),
+            ],
         ),
         Group(
             row="8.3",
