@@ -5,6 +5,8 @@ from __future__ import annotations
 import hypothesis
 import pytest
 import schemathesis
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.testclient import TestClient
 from loja.__main__ import migrate
 from loja.app import make_app
@@ -37,8 +39,9 @@ def shop(tmp_path_factory):
         yield app
 
 
-def test_every_operation_keeps_its_promises(shop):
-    schema = schemathesis.openapi.from_asgi("/openapi.json", shop)
+def broken_promises(app):
+    """How many operations there are, and what was found about those that do not hold."""
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     failures: list[str] = []
     seen = 0
     for result in schema.get_all_operations():
@@ -62,5 +65,39 @@ def test_every_operation_keeps_its_promises(shop):
             holds()
         except BaseException as error:
             failures.append(f"{operation.label}: {error}")
+    return seen, failures
+
+
+def test_every_operation_keeps_its_promises(shop):
+    seen, failures = broken_promises(shop)
     assert seen >= 15
     assert not failures, "\n\n".join(failures)
+
+
+def test_a_route_that_does_not_is_found():
+    app = FastAPI()
+
+    @app.get("/crash")
+    async def crash(number: int) -> int:
+        return 1 // (number - number)
+
+    @app.get("/lie", response_model=int)
+    async def lie():
+        return JSONResponse("five")
+
+    @app.get("/text")
+    async def text() -> int:
+        return PlainTextResponse("5")
+
+    @app.get("/good")
+    async def good(number: int) -> int:
+        return number
+
+    with TestClient(app, raise_server_exceptions=False):
+        seen, failures = broken_promises(app)
+    assert seen == 4
+    assert [failure.partition(":")[0] for failure in failures] == [
+        "GET /crash",
+        "GET /lie",
+        "GET /text",
+    ]

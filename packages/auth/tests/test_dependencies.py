@@ -18,6 +18,8 @@ from tijolo.auth import (
     ROLE_HIERARCHY,
     CookieTransport,
     CrossSiteRequestException,
+    InsufficientAuthenticationException,
+    InsufficientScopeException,
     JWTUtils,
     MemoryRevocationStore,
     Principal,
@@ -96,6 +98,21 @@ async def test_the_challenge_says_what_is_wrong(tokens, issuer, clock):
         answer = await client.get("/x", headers=bearer(expired))
         assert 'error="invalid_token"' in answer.headers["www-authenticate"]
         assert answer.json()["code"] == "TOKEN_EXPIRED"
+
+
+@pytest.mark.parametrize("text", ['a"b', "a\\b", "a\r\nX-Evil: 1", "é", "\x00", "a\tb"])
+def test_a_challenge_holds_nothing_that_would_end_it(text):
+    """RFC 6750, section 3: what cannot be quoted is left out, and the rest stays one header."""
+    for error in (
+        InsufficientScopeException([text]),
+        InsufficientAuthenticationException(max_age_seconds=5, acr_values=[text]),
+    ):
+        challenge = error.headers["WWW-Authenticate"]
+        assert text not in challenge
+        assert challenge.startswith("Bearer error=")
+        assert challenge.isprintable()
+        assert challenge.isascii()
+        assert challenge.count('"') % 2 == 0
 
 
 async def test_a_token_in_the_query_or_body_is_not_looked_at(tokens, issuer):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import threading
 
 import httpx
 import pytest
@@ -162,6 +163,25 @@ async def test_spellings_that_may_not_resolve_reach_nobody(server, host) -> None
         with pytest.raises((AddressNotAllowedError, httpx.ConnectError, httpx.InvalidURL)):
             await client.get(f"http://{host}:{server.port}/")
     assert server.connections == 0
+
+
+async def test_names_that_take_long_to_resolve_hold_up_nobody_else(monkeypatch) -> None:
+    """Whoever chooses the name chooses the servers that are asked for it."""
+    waiting = threading.Event()
+
+    def slow(*args, **kwargs):
+        assert waiting.wait(60)
+        raise socket.gaierror("on demand")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    guard = AddressGuard()
+    asking = [asyncio.create_task(guard.resolve(f"{n}.slow.example", 443)) for n in range(64)]
+    try:
+        await asyncio.sleep(0.1)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 20) == "free"
+    finally:
+        waiting.set()
+        await asyncio.gather(*asking, return_exceptions=True)
 
 
 def test_hosts_on_a_list() -> None:

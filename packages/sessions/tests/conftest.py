@@ -90,9 +90,10 @@ async def database(request, tmp_path):
         url = service_url(request.param)
     metadata = MetaData()
     model = make_session_model(tablename=f"s_{secrets.token_hex(6)}", metadata=metadata)
-    # a busy machine is no outage
+    # a busy machine is no outage; the stress tests have twenty at once
+    patience = {"pool_timeout": 120, "lock_timeout": 120, "connect_timeout": 120}
     manager = AsyncDatabaseManager(
-        url, environment="test", metadata=metadata, pool_timeout=60, lock_timeout=60
+        url, environment="test", metadata=metadata, pool_size=24, **patience
     )
     await manager.connect()
     await manager.create_tables()

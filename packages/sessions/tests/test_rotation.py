@@ -6,9 +6,17 @@ import asyncio
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, FastAPI, HTTPException
 
-from tijolo.sessions import Session, SessionStoreUnavailableException, make_session_dependency
+from tijolo.sessions import (
+    CurrentRequestSession,
+    Session,
+    SessionKey,
+    SessionMiddleware,
+    SessionStoreUnavailableException,
+    make_session_dependency,
+    make_session_router,
+)
 
 
 async def test_a_sign_in_always_makes_a_new_id(shop: Any) -> None:
@@ -222,3 +230,79 @@ async def test_a_revocation_during_the_overlap_ends_both_ids(make_shop: Any) -> 
     assert (await late.post("/auth/session/logout")).status_code == 204
     assert (await browser.get("/orders")).status_code == 401
     assert (await late.get("/orders")).status_code == 401
+
+
+# --- a sign-in begins with its response
+
+
+async def test_a_sign_in_whose_answer_is_an_error_of_the_service_signs_nobody_in(
+    make_shop: Any,
+) -> None:
+    routes = APIRouter()
+    shop: Any = None
+
+    async def enter(status: int, session: CurrentRequestSession) -> None:
+        await session.login(shop.ana)
+        assert session.user_id == shop.ana.id
+        raise HTTPException(status)
+
+    enter.__annotations__.update(status=int, session=CurrentRequestSession)
+    routes.post("/enter/{status}")(enter)
+    shop = make_shop(routes=routes)
+    failed = await shop.browser().post("/enter/503")
+    assert shop.cookie_of(failed) == {}
+    assert await shop.store.list_by_user(shop.ana.id) == []
+    browser = shop.browser()
+    await browser.post("/enter/418")
+    assert (await browser.get("/orders")).status_code == 200
+
+
+async def test_the_session_begins_after_the_requests_own_transaction(make_shop: Any) -> None:
+    """In one SQLite file, the session's write would wait for the transaction's for ever."""
+    shop: Any = make_shop()
+    shop.store.asked()
+
+    async def transaction() -> Any:
+        yield
+        shop.store.calls.append("commit")
+
+    async def factory(nothing: None) -> None: ...
+
+    factory.__annotations__["nothing"] = Annotated[None, Depends(transaction, scope="function")]
+    app = FastAPI()
+    app.include_router(make_session_router(shop.auth, session_factory=factory))
+    app.add_middleware(SessionMiddleware, session_auth=shop.auth)
+    shop.app = app
+    assert (await shop.login(shop.browser())).status_code == 200
+    assert shop.store.asked() == ["commit", "create"]
+
+
+async def test_what_follows_a_sign_in_in_one_handler_works(make_shop: Any) -> None:
+    routes = APIRouter()
+    shop: Any = None
+    cart = SessionKey[list[int]]("cart")
+
+    async def several(session: CurrentRequestSession) -> list[int]:
+        await session.login(shop.ana)
+        session[cart] = [*session.get(cart, []), 9]
+        await session.step_up("otp")
+        return session[cart]
+
+    several.__annotations__.update(session=CurrentRequestSession)
+    routes.post("/several")(several)
+
+    async def in_and_out(session: CurrentRequestSession) -> None:
+        await session.login(shop.ana)
+        await session.logout()
+
+    in_and_out.__annotations__.update(session=CurrentRequestSession)
+    routes.post("/in-and-out")(in_and_out)
+    shop = make_shop(routes=routes)
+    browser = shop.browser()
+    await browser.post("/cart/7")
+    assert (await browser.post("/several")).json() == [7, 9]
+    assert (await browser.get("/cart")).json() == [7, 9]
+    assert len(await shop.store.list_by_user(shop.ana.id)) == 1
+    assert (await browser.post("/in-and-out")).status_code == 200
+    assert (await browser.get("/orders")).status_code == 401
+    assert await shop.store.list_by_user(shop.ana.id) == []

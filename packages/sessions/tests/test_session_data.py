@@ -9,8 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
 
-from tijolo.sessions import SessionDataTooLargeException, SessionKey
+from tijolo.sessions import (
+    CurrentRequestSession,
+    MemorySessionStore,
+    SessionDataTooLargeException,
+    SessionKey,
+)
 
 CART = SessionKey[list[int]]("cart")
 THEME = SessionKey[str]("theme")
@@ -150,10 +156,6 @@ async def test_a_value_that_is_too_large_is_refused_and_nothing_is_kept(shop: An
 
 
 async def test_more_than_the_whole_session_may_hold_is_a_422(make_shop: Any) -> None:
-    from fastapi import APIRouter
-
-    from tijolo.sessions import CurrentRequestSession, MemorySessionStore
-
     routes = APIRouter()
 
     async def fill(number: int, session: CurrentRequestSession) -> None:
@@ -208,3 +210,32 @@ async def test_a_visitor_gets_a_session_only_when_there_is_something_to_keep(sho
     assert (await browser.get("/cart")).json() == [1]
     assert (await browser.get("/orders")).status_code == 401
     assert (await browser.get("/home")).json() == {"user_id": None}
+
+
+@pytest.mark.parametrize("samesite", ["lax", "strict"])
+async def test_another_sites_form_cannot_replace_the_session_by_a_new_one(
+    make_shop: Any, samesite: str
+) -> None:
+    """The browser keeps the cookie back, and would take the one that comes."""
+    shop = make_shop(SESSION_COOKIE_SAMESITE=samesite)
+    answer = await shop.browser(**{"Sec-Fetch-Site": "cross-site"}).post("/cart/1")
+    assert answer.status_code == 403
+    assert shop.cookie_of(answer) == {}
+
+
+@pytest.mark.parametrize(("samesite", "begins"), [("lax", True), ("strict", False)])
+async def test_another_sites_link_begins_a_session_only_where_the_cookie_would_have_come(
+    make_shop: Any, samesite: str, begins: bool
+) -> None:
+    routes = APIRouter()
+
+    async def landing(session: CurrentRequestSession) -> None:
+        session[THEME] = "dark"
+
+    landing.__annotations__["session"] = CurrentRequestSession
+    routes.get("/landing")(landing)
+    shop = make_shop(routes=routes, SESSION_COOKIE_SAMESITE=samesite)
+    answer = await shop.browser(**{"Sec-Fetch-Site": "cross-site"}).get("/landing")
+    assert answer.status_code == 200
+    assert bool(shop.cookie_of(answer)) is begins
+    assert shop.cookie_of(await shop.browser().get("/landing"))

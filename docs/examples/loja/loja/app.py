@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
+from loja.accounts import make_accounts, make_accounts_routers
 from loja.addresses import Ceps, make_addresses_router
 from loja.mail import OrderMail
 from loja.observed import give_spans_their_request_id, make_observed, make_traced
 from loja.operations import make_operations_routers
+from loja.own import make_own_router, make_people_router
 from loja.payments import make_payments_router
 from loja.reports import make_reports_router
 from loja.routers import CustomerViews, make_orders_router, make_products_router
@@ -31,18 +33,24 @@ def make_app(settings: Settings | None = None) -> FastAPI:
     db = AsyncDatabaseManager.from_settings(settings)
     cache = Cache.from_settings(settings, _cache_backend(settings))
     ceps = Ceps(settings.CEP_SERVICE_URL, **settings.http_client_options())
-    email = EmailUtils.from_settings(settings) if settings.ORDER_MAIL_TO else None
+    email = EmailUtils.from_settings(settings)
+    accounts = make_accounts(settings, db, email)
     metrics = Metrics(max_series=settings.METRICS_MAX_SERIES)
     shop = Shop(
         db=db,
         cache=cache,
         orders=metrics.counter("loja_orders_total", "Orders, by what became of them.", ["outcome"]),
-        mail=OrderMail(email, settings.ORDER_MAIL_TO) if email else None,
+        mail=OrderMail(email, settings.ORDER_MAIL_TO) if settings.ORDER_MAIL_TO else None,
     )
     log, templates = LogBuffer(), make_templates()
-    resources: dict[str, Resource] = {"database": db, "cache": cache, "cep": ceps}
-    if email is not None:
-        resources["email"] = email
+    resources: dict[str, Resource] = {
+        "database": db,
+        "cache": cache,
+        "cep": ceps,
+        "email": email,
+        "accounts": accounts.service,
+        "tokens": accounts.auth,
+    }
     extras = [make_observed(settings, db, DatabaseMetrics(metrics), log)]
     tracing = setup_tracing_from_settings(settings)
     if tracing is not None:
@@ -52,6 +60,9 @@ def make_app(settings: Settings | None = None) -> FastAPI:
         settings,
         [
             *_routers(settings, shop, ceps, templates),
+            *make_accounts_routers(settings, db, accounts),
+            make_own_router(shop, accounts),
+            make_people_router(shop, accounts),
             *make_operations_routers(settings, ceps, log),
         ],
         service_name="Loja",
@@ -66,7 +77,7 @@ def make_app(settings: Settings | None = None) -> FastAPI:
         ),
         **({} if tracing is None else {"telemetry": tracing.fastapi}),
     )
-    app.state.shop = shop
+    app.state.shop, app.state.accounts = shop, accounts
     if tracing is not None:
         give_spans_their_request_id(tracing, app)
     add_html_errors(app, templates)

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from tijolo.auth.users import BaseUserModel, make_refresh_token_model, make_user_token_model
 from tijolo.core import BaseStrEnum
 from tijolo.db import BaseModel, VersionMixin
 
@@ -19,6 +20,16 @@ class OrderStatus(BaseStrEnum):
     CANCELLED = "cancelled"
 
 
+class User(BaseUserModel):
+    """Somebody with an account."""
+
+    __tablename__ = "users"
+
+
+UserToken = make_user_token_model(User)
+RefreshToken = make_refresh_token_model(User)
+
+
 class Customer(BaseModel):
     """A person (CPF) or a company (CNPJ), stored in canonical form."""
 
@@ -28,6 +39,10 @@ class Customer(BaseModel):
     document: Mapped[str] = mapped_column(String(14), unique=True)
     phone: Mapped[str | None] = mapped_column(String(11))
     cep: Mapped[str | None] = mapped_column(String(8))
+    user_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("users.id", ondelete="SET NULL"), unique=True
+    )
+    """Who orders as this customer; None for one that the shop keeps itself."""
 
 
 class Product(VersionMixin, BaseModel):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import UUID
+
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -51,6 +54,24 @@ class CustomerRepository(BaseRepository[Customer]):
             not_found_message=CustomerNotFoundError.message,
             create_conflict_message="There is a customer with this document already",
         )
+
+    async def of_user(self, user_id: UUID) -> Customer:
+        """The customer that a user orders as.
+
+        Raises:
+            CustomerNotFoundError: They have not said who that is.
+        """
+        return await self.get({"user_id": user_id})
+
+    async def keep_for(self, user_id: UUID, fields: dict[str, Any]) -> Customer:
+        """Make or change the customer that a user orders as; the document stays the first one."""
+        customer = await self.first({"user_id": user_id})
+        if customer is None:
+            return await self.add(Customer(user_id=user_id, **fields))
+        if customer.document != fields["document"]:
+            raise ConflictException("The document of a customer does not change")
+        customer.update_from_dict(fields)
+        return await self.update(customer)
 
 
 class ProductRepository(BaseRepository[Product]):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from tijolo.auth.users import UserStatus
 from tijolo.br_validators.pydantic import CEP, CPFOrCNPJ, PhoneBR
 from tijolo.core import (
     BaseDTO,
@@ -110,6 +111,20 @@ class OrderCreate(BaseDTO):
     lines: Annotated[list[OrderLineCreate], Field(min_length=1, max_length=100)]
 
 
+class OwnOrderCreate(BaseDTO):
+    """A new order of whoever is logged in."""
+
+    lines: Annotated[list[OrderLineCreate], Field(min_length=1, max_length=100)]
+
+    def by(self, customer_id: UUID) -> OrderCreate:
+        """The order, in the name of that customer."""
+        return OrderCreate(customer_id=customer_id, lines=self.lines)
+
+
+class OwnOrderFilter(CursorPaginationFilterSchema):
+    """Query parameters of the list of one's own orders."""
+
+
 class OrderLineResponse(BaseResponseSchema):
     """A line of an order, at the price of the day it was placed."""
 
@@ -132,3 +147,13 @@ class OrderFilter(CursorPaginationFilterSchema):
 
     customer_id: UUID | None = None
     status: str | None = Field(default=None, max_length=20)
+
+
+class AccountResponse(BaseResponseSchema):
+    """An account, as administrators see it."""
+
+    email: str
+    name: str | None
+    status: UserStatus
+    is_admin: bool
+    roles: list[str]

@@ -5,8 +5,17 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import Field, SecretStr
 
+from tijolo.auth import (
+    AuthSettings,
+    JWTSettings,
+    LoginThrottleSettings,
+    TokenMode,
+    make_auth_validator,
+)
 from tijolo.cache import CacheSettings
 from tijolo.core import BaseAppSettings, SigningSecret
 from tijolo.db import DatabaseSettings
@@ -24,8 +33,21 @@ from tijolo.web import (
 )
 from tijolo.web.settings import StringList
 
+PAGES = "http://localhost:8000/auth/pages"
+
+
+def _key_of_this_process() -> SecretStr:
+    """Signs tokens in development: they end with the process."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return SecretStr(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+    )
+
 
 class Settings(
+    AuthSettings,
+    LoginThrottleSettings,
+    JWTSettings,
     DatabaseSettings,
     CacheSettings,
     EmailSettings,
@@ -53,11 +75,32 @@ class Settings(
     CSRF_EXCLUDE_PATHS: StringList = Field(
         default_factory=lambda: [
             path
-            for api in ("/customers", "/products", "/orders", "/webhooks")
+            for api in (
+                "/customers",
+                "/products",
+                "/orders",
+                "/webhooks",
+                "/auth",
+                "/own",
+                "/introspect",
+            )
             for path in (api, f"{api}/{{rest:path}}")
         ]
     )
     """The API is called by programs, and acts on no cookie; what does has to go from here."""
+
+    JWT_ALGORITHM: str = "ES256"
+    """What others verify our tokens with is public: `/.well-known/jwks.json`."""
+    JWT_PRIVATE_KEY: SecretStr | None = Field(default_factory=_key_of_this_process)
+    JWT_ISSUER: str = "http://localhost:8000"
+    TOKEN_MODE: TokenMode = TokenMode.STATEFUL
+    """A login that was ended is over at the next request."""
+    AUTH_EPOCH_CACHE_SECONDS: float = 0
+    AUTH_MAIL_LOCALE: str = "pt-BR"
+    AUTH_BACKEND_LINKS: bool = True
+    AUTH_ACTIVATION_URL_TEMPLATE: str = f"{PAGES}/activate#token={{token}}"
+    AUTH_PASSWORD_RESET_URL_TEMPLATE: str = f"{PAGES}/reset-password#token={{token}}"
+    AUTH_EMAIL_CHANGE_URL_TEMPLATE: str = f"{PAGES}/confirm-email#token={{token}}"
 
     CATALOG_ORIGINS: StringList = Field(default_factory=lambda: ["*"])
     """Whose pages may read the products; empty for the shop's own."""
@@ -85,3 +128,6 @@ class Settings(
             raise RuntimeError("orders are paged by cursor: set DATABASE_CURSOR_SECRET")
         if "CSRF_SECRET" not in self.model_fields_set:
             raise RuntimeError("the pages have forms: set CSRF_SECRET")
+        if "JWT_PRIVATE_KEY" not in self.model_fields_set:
+            raise RuntimeError("accounts need a key that signs: set JWT_PRIVATE_KEY")
+        await make_auth_validator(self)()

@@ -16,7 +16,9 @@ from tijolo.db import AsyncDatabaseManager
 
 
 def _settings(database_url):
-    return Settings(_env_file=None, ENVIRONMENT="test", DATABASE_URL=database_url)
+    return Settings(
+        _env_file=None, ENVIRONMENT="test", DATABASE_URL=database_url, AUTH_PASSWORD_ROUNDS=10
+    )
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +59,11 @@ def running(settings):
 
     @asynccontextmanager
     async def run(*, client=("127.0.0.1", 40000), **changed):
-        there = {"ENVIRONMENT": "test", "DATABASE_URL": settings.DATABASE_URL}
+        there = {
+            "ENVIRONMENT": "test",
+            "DATABASE_URL": settings.DATABASE_URL,
+            "AUTH_PASSWORD_ROUNDS": 10,
+        }
         app = make_app(Settings(_env_file=None, **(there | changed)))
         transport = httpx.ASGITransport(app=app, client=client)
         async with (

@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from loja.settings import Settings
 from loja.shop import reais
 
 FROM_THE_PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -173,10 +174,22 @@ async def test_in_development_the_catalog_is_a_tool(running):
 
 
 def in_production():
-    return {"DATABASE_CURSOR_SECRET": SECRET, "CSRF_SECRET": SECRET[::-1], "OPS_TOKEN": SECRET}
+    site = "https://loja.example/auth/pages"
+    return {
+        "DATABASE_CURSOR_SECRET": SECRET,
+        "CSRF_SECRET": SECRET[::-1],
+        "OPS_TOKEN": SECRET,
+        "JWT_PRIVATE_KEY": Settings(_env_file=None, ENVIRONMENT="test").JWT_PRIVATE_KEY,
+        "JWT_ISSUER": "https://loja.example",
+        "SMTP_HOST": "localhost",
+        "SMTP_FROM_ADDR": "Loja <loja@example.com>",
+        "AUTH_ACTIVATION_URL_TEMPLATE": f"{site}/activate#token={{token}}",
+        "AUTH_PASSWORD_RESET_URL_TEMPLATE": f"{site}/reset-password#token={{token}}",
+        "AUTH_EMAIL_CHANGE_URL_TEMPLATE": f"{site}/confirm-email#token={{token}}",
+    }
 
 
-@pytest.mark.parametrize("missing", ["DATABASE_CURSOR_SECRET", "CSRF_SECRET"])
+@pytest.mark.parametrize("missing", ["DATABASE_CURSOR_SECRET", "CSRF_SECRET", "JWT_PRIVATE_KEY"])
 async def test_outside_development_the_shop_does_not_start_without_its_secrets(running, missing):
     given = in_production()
     del given[missing]

@@ -256,7 +256,11 @@ async def test_malformed_json_is_a_400_and_the_shop_goes_on(shop):
 
 async def test_production_does_not_start_without_a_secret_for_its_cursors(settings):
     unsigned = Settings(
-        _env_file=None, ENVIRONMENT="production", DATABASE_URL=settings.DATABASE_URL
+        _env_file=None,
+        ENVIRONMENT="production",
+        DATABASE_URL=settings.DATABASE_URL,
+        SMTP_HOST="localhost",
+        SMTP_FROM_ADDR="Loja <loja@example.com>",
     )
     app = make_app(unsigned)
 

@@ -27,13 +27,17 @@ from tijolo.db import AsyncDatabaseManager
 PASSWORD = "cavalo correto bateria"
 EMAIL = "ana@exemplo.com.br"
 PUBLIC = """
-    ActivationToken AuthEvent AuthEventKind AuthMail AuthMailer AuthSettings
-    BaseRefreshTokenModel BaseUserModel BaseUserTokenModel DatabaseRevocationStore
-    EmailTakenException EpochChecker InvalidCodeException InvalidCredentialsException
-    InvalidEmailException MailKind MfaChallenge OneTimeLink OneTimeTokenException
-    PasswordResetToken SecondFactor TokenPair UserAuthService UserStatus UserTokenPurpose
-    WrongPasswordException make_refresh_token_model make_revocation_table make_user_token_model
-    normalize_email
+    AcceptedResponseSchema ActivationResponseSchema ActivationToken AuthEvent AuthEventKind
+    AuthMail AuthMailer AuthSettings BaseRefreshTokenModel BaseUserModel BaseUserTokenModel
+    DatabaseRevocationStore EmailChangeRequestSchema EmailSchema EmailTakenException
+    EpochChecker InvalidCodeException InvalidCredentialsException InvalidEmailException
+    LoginResponseSchema LoginSchema MailKind MeResponseSchema MfaChallenge
+    MfaChallengeResponseSchema MfaSchema NoCookiesException OneTimeLink
+    OneTimeTokenException OneTimeTokenSchema PasswordChangeSchema PasswordResetConfirmSchema
+    PasswordResetRequestSchema PasswordResetResponseSchema PasswordResetToken RefreshSchema
+    SecondFactor SignupResponseSchema SignupSchema TokenCookies TokenPair UserAuthService
+    UserStatus UserTokenPurpose WrongPasswordException make_auth_router
+    make_refresh_token_model make_revocation_table make_user_token_model normalize_email
 """
 
 

@@ -145,6 +145,7 @@ class TokenVerifier:
 
     def _remember(self, digest: bytes, entry: tuple[Principal, float, int]) -> None:
         with self._lock:  # routes that are no coroutines verify in threads
+            self._cache.pop(digest, None)  # one of them may have been faster
             while len(self._cache) >= self._cache_size:
                 del self._cache[next(iter(self._cache))]
             self._cache[digest] = entry

@@ -9,11 +9,12 @@ import logging
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import func, select, update
 
 pytest.importorskip("segno")
 pytest.importorskip("email_validator")
 pytest.importorskip("tijolo.db")
+
+from sqlalchemy import func, select, update
 
 from tijolo.auth.mfa import (
     CodeAttempts,
@@ -538,3 +539,19 @@ async def test_a_challenge_from_before_a_reset_is_good_no_more(
         await call(
             "complete_login", on=guarded, token=challenge.token, code=code_of(enabled.enrolment)
         )
+
+
+async def test_a_login_elsewhere_does_not_get_past_the_second_factor(
+    enabled, ana, guarded, db, call, code_of, names
+):
+    from tijolo.auth import TokenVerifier
+
+    async with db.transaction() as session:
+        user = await session.get(names.User, ana.id)
+        challenge = await guarded.begin_login(session, user, amr=("fed",))
+    assert isinstance(challenge, MfaChallenge)
+    pair = await call(
+        "complete_login", on=guarded, token=challenge.token, code=code_of(enabled.enrolment)
+    )
+    principal = TokenVerifier.from_settings(guarded.jwt_settings).verify(pair.access_token)
+    assert principal.amr == {"fed", "otp", "mfa"}

@@ -14,6 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import httpcore
@@ -31,6 +32,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a host name, as text; raises ``OSError`` when there are none."""
 
 _MOST_ADDRESSES = 16
+_resolving = ThreadPoolExecutor(8, thread_name_prefix="tijolo-resolver")  # no thread until used
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
@@ -255,9 +257,13 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 async def _system_resolver(host: str, port: int) -> Sequence[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+    # not in the loop's own threads: whoever chooses the name chooses how long its servers take,
+    # and `asyncio.to_thread` and the connections to our own database wait for those threads
+    def resolve() -> list[str]:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [str(entry[4][0]) for entry in found]
+
+    return await asyncio.get_running_loop().run_in_executor(_resolving, resolve)
 
 
 def _host(name: str) -> str:

@@ -42,7 +42,9 @@ class RequestSession:
     :class:`SessionKey`; what was set is written once, before the response starts, and not at all
     when the response is a 5xx. A value that is changed in place must be set again.
 
-    Setting data where there is no session begins one of nobody, which a sign-in takes over.
+    Setting data where there is no session begins one of nobody, which a sign-in takes over. With
+    ``SESSION_COOKIE_SAMESITE=strict`` a request that came by another site's link begins none: the
+    browser may have one whose cookie it kept back.
     """
 
     # of the class until they change: most requests use no session
@@ -54,6 +56,7 @@ class RequestSession:
     _record: Session | None = None
     _cookie: Header | None = None
     _changes: DataChanges | None = None
+    _login: tuple[Session, str | None] | None = None
     _touched_at = 0.0
 
     def __init__(
@@ -174,6 +177,9 @@ class RequestSession:
 
         What was set in a session that ended meanwhile is dropped: it must not come back to life.
         """
+        if self._login is not None:
+            (new, previous), self._login = self._login, None
+            self._record = await self.auth.begin(new, previous_session_id=previous)
         if self._changes is None:
             return
         changed, removed = self._changes.take()
@@ -182,7 +188,7 @@ class RequestSession:
         if record is not None and (changed or removed):
             through = self._presented_id
             self._record = await self.auth.save(record, changed, removed, through=through)
-        elif changed:
+        elif changed and not self._is_withheld():
             made = await self.auth.start_anonymous(
                 ip=self.ip, user_agent=self.user_agent, data=changed
             )
@@ -197,7 +203,9 @@ class RequestSession:
         remember: bool = False,
         amr: Iterable[str] = ("pwd",),
     ) -> Session:
-        """Sign ``user`` in; the cookie goes out with the response.
+        """Sign ``user`` in; the session begins, and its cookie goes out, with the response.
+
+        So a transaction of the request is committed first, and a 5xx signs nobody in.
 
         Args:
             user: Who has proved who they are. ``role_names`` and ``auth_epoch`` are read where
@@ -212,18 +220,22 @@ class RequestSession:
         self._used = True
         self._check_cookie_possible()
         self.refuse_cross_site()
-        made, value = await self.auth.login(
+        new, value = self.auth.prepare_login(
             user_id=user.id,
             ip=self.ip,
             user_agent=self.user_agent,
-            previous_session_id=self._value,
             remember=remember,
             roles=getattr(user, "role_names", ()),
             auth_epoch=getattr(user, "auth_epoch", 0),
             amr=amr,
         )
-        self._adopt(made, value)
-        return made
+        self._login = (new, self._value if self._login is None else self._login[1])
+        if self._record is not None and self._record.user_id in (None, user.id):
+            new = new.model_copy(update={"data": self._record.data})
+        self._adopt(new, value)
+        if self._scope["type"] != "http":
+            await self.save()
+        return new
 
     async def step_up(self, *amr: str) -> Session:
         """Note that the user proved once more who they are; the session gets a new id.
@@ -246,6 +258,7 @@ class RequestSession:
 
     async def logout(self) -> None:
         """End the session, and make the browser forget it."""
+        await self.save()
         await self.auth.revoke_session(await self.load())
         self._forget()
 
@@ -261,6 +274,7 @@ class RequestSession:
         Raises:
             SessionRequiredException: Nobody is signed in.
         """
+        await self.save()
         record = await self.load()
         if record is None or record.user_id is None:
             raise SessionRequiredException
@@ -297,7 +311,7 @@ class RequestSession:
         if not self._used:
             return self._send(message)
         if message["type"] in _STARTS:
-            if self._changes is None and not self._may_renew():
+            if self._changes is None and self._login is None and not self._may_renew():
                 return self._begin(message)
             return self._finish(message)
         return _nothing() if self._refused else self._send(message)
@@ -306,6 +320,8 @@ class RequestSession:
         """Write what changed, then let the response begin; or answer why it cannot be."""
         if message.get("status", 200) >= 500:
             self._changes = None
+            if self._login is not None:
+                self._login = self._cookie = None
         try:
             await self.save()
         except AppException as error:
@@ -361,6 +377,7 @@ class RequestSession:
 
     async def _rotate(self, amr: Iterable[str] | None) -> Session:
         self._check_cookie_possible()
+        await self.save()
         record = await self.load()
         rotated = None if record is None else await self.auth.rotate(record, amr=amr)
         if rotated is None:
@@ -413,6 +430,14 @@ class RequestSession:
             raise SessionStoreUnavailableException
         if self._record is None:
             self._check_cookie_possible()
+            # SameSite keeps the cookie back: a new one would take the place of the user's own
+            self.refuse_cross_site()
+
+    def _is_withheld(self) -> bool:
+        """Whether the browser may have a session whose cookie it did not send with a link."""
+        if self.auth.settings.SESSION_COOKIE_SAMESITE != "strict" or self._value is not None:
+            return False
+        return HTTPConnection(self._scope).headers.get("sec-fetch-site") == "cross-site"
 
     def _check_cookie_possible(self) -> None:
         if self._started:

@@ -140,6 +140,29 @@ class SessionAuth:
         Returns:
             The session, and the value for the cookie.
         """
+        new, value = self.prepare_login(
+            user_id=user_id,
+            ip=ip,
+            user_agent=user_agent,
+            remember=remember,
+            roles=roles,
+            auth_epoch=auth_epoch,
+            amr=amr,
+        )
+        return await self.begin(new, previous_session_id=previous_session_id), value
+
+    def prepare_login(
+        self,
+        *,
+        user_id: UUID,
+        ip: str | None = None,
+        user_agent: str | None = None,
+        remember: bool = False,
+        roles: Iterable[str] = (),
+        auth_epoch: int = 0,
+        amr: Iterable[str] = ("pwd",),
+    ) -> tuple[Session, str]:
+        """What :meth:`login` returns, before :meth:`begin` makes it true."""
         value, session_id = new_session_id()
         now = self.now()
         lifetime = self.settings.session_lifetime(remember=remember, roles=roles)
@@ -156,11 +179,15 @@ class SessionAuth:
             ip=ip,
             user_agent=user_agent,
         )
+        return new, value
+
+    async def begin(self, new: Session, *, previous_session_id: str | None = None) -> Session:
+        """Keep a session that :meth:`prepare_login` made; see :meth:`login`."""
         made = await self._put_in_place(new, previous_session_id)
-        if self._users is not None:
-            self._users.forget(user_id)
+        if self._users is not None and made.user_id is not None:
+            self._users.forget(made.user_id)
         await self.report(SessionEventKind.LOGIN, made)
-        return made, value
+        return made
 
     async def start_anonymous(
         self,

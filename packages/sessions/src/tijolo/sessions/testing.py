@@ -66,23 +66,22 @@ class SessionStoreContract:
         self, store: SessionStore, clock: ManualClock
     ) -> None:
         clock.advance(0.001)
-        session = _session(
-            clock,
-            user_id=uuid4(),
-            idle_seconds=600,
-            auth_time=clock(),
-            renewed_at=clock(),
-            amr=("pwd", "otp"),
-            auth_epoch=3,
-            remember=True,
-            ip="2001:db8::1",
-            user_agent="Navegador 'é' \" \\ 日本 \x01",
-            data={"carrinho": [1, 2.5, None, True, {"é": "\x00日本"}], "vazio": {}},
-        )
+        session = _full(clock)
         made = await store.create(session)
         assert made.model_copy(update={"epoch": None}) == session
         assert await store.get(session.session_id) == made
         assert made.touched is False
+
+    async def test_gives_back_what_was_rotated(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        new = _full(clock)
+        old = await store.create(_session(clock, user_id=new.user_id))
+        assert await store.rotate(old.session_id, new)
+        found = await store.get(new.session_id)
+        assert found is not None
+        kept = {"rotated_from": old.session_id, "epoch": found.epoch}
+        assert found == new.model_copy(update=kept)
 
     async def test_gives_back_a_session_without_a_user_or_anything_else(
         self, store: SessionStore, clock: ManualClock
@@ -657,6 +656,27 @@ def _session(
     return Session.start(
         new_session_id()[1], now=clock(), absolute_seconds=seconds, user_id=user_id, **fields
     )
+
+
+def _full(clock: Callable[[], datetime]) -> Session:
+    """A session with something in every field that a caller sets."""
+    session = _session(
+        clock,
+        user_id=uuid4(),
+        idle_seconds=600,
+        auth_time=clock(),
+        renewed_at=clock(),
+        amr=("pwd", "otp"),
+        auth_epoch=3,
+        remember=True,
+        ip="2001:db8::1",
+        user_agent="Navegador 'é' \" \\ 日本 \x01",
+        data={"carrinho": [1, 2.5, None, True, {"é": "\x00日本"}], "vazio": {}, "lista": []},
+    )
+    fields = Session.model_fields.items()
+    empty = {n for n, f in fields if not f.is_required() and getattr(session, n) == f.default}
+    assert empty == {"touched", "epoch", "rotated_from"}, f"{empty} should be set here"
+    return session
 
 
 class _raises:  # noqa: N801 - it is written like pytest.raises, without pytest

@@ -12,6 +12,7 @@ except ImportError as exc:
     raise MissingExtraError("tijolo-auth", "users", "email-validator") from exc
 
 _MAX_CHARACTERS = 320
+_MAX_LOCAL_BYTES = 64  # RFC 5321, section 4.5.3.1.1
 
 
 class InvalidEmailException(ValidationException):
@@ -41,9 +42,7 @@ def normalize_email(value: str) -> str:
     if len(given) > _MAX_CHARACTERS:
         raise InvalidEmailException
     try:
-        found = validate_email(
-            given, check_deliverability=False, globally_deliverable=False, strict=True
-        )
+        found = validate_email(given, check_deliverability=False, globally_deliverable=False)
     except (EmailNotValidError, UnicodeError):
         raise InvalidEmailException from None
     typed_local, _, typed_domain = given.rpartition("@")
@@ -52,7 +51,8 @@ def normalize_email(value: str) -> str:
     changed = unicodedata.normalize("NFKC", local) != local or local.lower() != local.casefold()
     into_ascii = any(not c.isascii() and _composed(c).isascii() for c in typed_local)
     domain_into_ascii = not typed_domain.isascii() and "xn--" not in domain
-    if changed or into_ascii or domain_into_ascii:
+    too_long = len(folded.encode()) > _MAX_LOCAL_BYTES
+    if changed or into_ascii or domain_into_ascii or too_long:
         raise InvalidEmailException
     return f"{folded}@{domain}"
 

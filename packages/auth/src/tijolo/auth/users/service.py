@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -49,6 +49,9 @@ from tijolo.auth.users.token_models import (
 from tijolo.core import BaseAppSettings, Environment, utcnow
 from tijolo.db import AsyncDatabaseManager
 
+if TYPE_CHECKING:
+    from tijolo.email import EmailUtils
+
 
 class UserAuthService:
     """Sign-up, activation, login, refresh, recovery and administration of users. A ``Resource``.
@@ -89,7 +92,7 @@ class UserAuthService:
         auth_settings: AuthSettings,
         jwt_settings: JWTSettings,
         db: AsyncDatabaseManager,
-        email: Any | AuthMailer | None = None,
+        email: EmailUtils | AuthMailer | None = None,
         passwords: PasswordUtils | None = None,
         jwt: JWTUtils | None = None,
         refresh_model: type[BaseRefreshTokenModel] | None = None,
@@ -492,7 +495,7 @@ class UserAuthService:
         return gone + (await self.families.delete_expired(session) if self.families else 0)
 
 
-def _mailer(email: Any | None, settings: AuthSettings) -> AuthMailer | None:
+def _mailer(email: EmailUtils | AuthMailer | None, settings: AuthSettings) -> AuthMailer | None:
     if email is None or isinstance(email, AuthMailer):
         return email
     from tijolo.auth.users.email import TemplateMailer  # the extra email
