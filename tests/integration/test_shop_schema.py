@@ -31,7 +31,11 @@ CHECKS = [
 def shop(tmp_path_factory):
     url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('shop')}/loja.db"
     settings = Settings(
-        _env_file=None, ENVIRONMENT="test", DATABASE_URL=url, CEP_SERVICE_URL="http://127.0.0.1:9"
+        _env_file=None,
+        ENVIRONMENT="test",
+        DATABASE_URL=url,
+        CEP_SERVICE_URL="http://127.0.0.1:9",
+        AUTH_PASSWORD_ROUNDS=10,
     )
     migrate(settings)
     app = make_app(settings)
