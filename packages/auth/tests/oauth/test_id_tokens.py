@@ -22,7 +22,7 @@ ISSUER = "https://issuer.example"
 NOW = 1_800_000_000
 RING = {name: TokenKey.generate(name, kid=name) for name in ("RS256", "PS256", "ES256", "EdDSA")}
 RING["ES512"] = TokenKey.generate("ES512", kid="ES512")
-REMOVED = object()
+REMOVED = "(removed)"
 
 
 def claims_with(**changes):
