@@ -71,6 +71,20 @@ def test_the_demonstration_serves_the_shop(demo):
         assert process.poll() is None
 
 
+def test_the_link_of_an_e_mail_leads_to_the_demonstration(demo):
+    base, process = demo
+    transport = httpx.HTTPTransport(retries=20)
+    with httpx.Client(base_url=base, transport=transport, timeout=60) as client:
+        ana = {"email": "ana@example.com", "password": "cavalo correto bateria"}
+        assert client.post("/auth/signup", json=ana).status_code == 202
+        link = next(found for line in process.stdout if (found := re.search(r"http\S+#\S+", line)))
+        page, _, token = link[0].partition("#token=")
+        assert page == f"{base}/auth/pages/activate"
+        assert client.get(page).status_code == 200
+        assert client.post("/auth/activate", json={"token": token}).status_code == 200
+        assert client.post("/auth/login", json=ana).status_code == 200
+
+
 def test_a_busy_port_is_said_and_nothing_is_migrated(demo, tmp_path):
     base, _ = demo
     port = base.rpartition(":")[2]

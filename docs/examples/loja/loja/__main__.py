@@ -13,7 +13,8 @@ import uvicorn
 
 from loja.app import make_app
 from loja.seed import seed
-from loja.settings import Settings
+from loja.settings import DEFAULT_BASE, Settings
+from tijolo.auth.user_settings import LINKS
 from tijolo.db import AlembicHelper, AsyncDatabaseManager
 
 ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
@@ -63,11 +64,20 @@ def main(arguments: list[str] | None = None) -> int:
         f"  {base}/health/readiness   whether it is fit to serve\n",
         flush=True,
     )
-    config = uvicorn.Config(make_app(settings), log_config=None, access_log=False)
+    config = uvicorn.Config(
+        make_app(_reached_at(settings, base)), log_config=None, access_log=False
+    )
     # uvicorn raises it once more after it has shut down
     with listener, contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def _reached_at(settings: Settings, base: str) -> Settings:
+    """The links of e-mails lead here, where the settings name no other place."""
+    links = [name for name in LINKS if name not in settings.model_fields_set]
+    here = {name: getattr(settings, name).replace(DEFAULT_BASE, base) for name in links}
+    return settings.model_copy(update=here)
 
 
 def _listen(host: str, port: int) -> socket.socket:

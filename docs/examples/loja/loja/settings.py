@@ -34,7 +34,8 @@ from tijolo.web import (
 )
 from tijolo.web.settings import StringList
 
-PAGES = "http://localhost:8000/auth/pages"
+DEFAULT_BASE = "http://localhost:8000"
+PAGES = f"{DEFAULT_BASE}/auth/pages"
 
 
 def _key_of_this_process() -> SecretStr:
@@ -94,7 +95,7 @@ class Settings(
     JWT_ALGORITHM: str = "ES256"
     """What others verify our tokens with is public: `/.well-known/jwks.json`."""
     JWT_PRIVATE_KEY: SecretStr | None = Field(default_factory=_key_of_this_process)
-    JWT_ISSUER: str = "http://localhost:8000"
+    JWT_ISSUER: str = DEFAULT_BASE
     TOKEN_MODE: TokenMode = TokenMode.STATEFUL
     """A login that was ended is over at the next request."""
     AUTH_EPOCH_CACHE_SECONDS: float = 0
