@@ -177,7 +177,7 @@ class RequestSession:
 
         What was set in a session that ended meanwhile is dropped: it must not come back to life.
         """
-        changed, removed = ({}, set()) if self._changes is None else self._changes.take()
+        changed, removed = self._written.take()
         self._changes = None
         if self._login is not None:
             (new, previous), self._login = self._login, None
