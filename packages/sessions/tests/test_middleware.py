@@ -160,6 +160,8 @@ async def test_signing_in_well_or_badly_is_kept_by_no_cache(shop: Any) -> None:
         ("max-age=60", "no-store"),
         ("private, no-cache", "private, no-cache"),
         ("no-store, max-age=0", "no-store, max-age=0"),
+        ('private="set-cookie", max-age=60', "no-store"),
+        ("max-age=60, no-store-if=1", "no-store"),
     ],
 )
 async def test_a_policy_of_the_route_stays_where_it_is_private(
@@ -176,6 +178,25 @@ async def test_a_policy_of_the_route_stays_where_it_is_private(
     answer = await (await shop.signed_in()).get("/page")
     assert answer.headers.get_list("cache-control") == [expected]
     assert answer.headers.get_list("vary") == ["Accept, cookie"]
+
+
+@pytest.mark.parametrize("name", ["CDN-Cache-Control", "Surrogate-Control"])
+async def test_no_cache_is_told_by_another_name_to_keep_a_session(
+    make_shop: Any, name: str
+) -> None:
+    """RFC 9213, section 2.2: the targeted field counts, and ``Cache-Control`` does not."""
+    routes = APIRouter()
+
+    @routes.get("/page")
+    async def page(session: CurrentSession, response: Response, policy: str) -> None:
+        response.headers[name] = policy
+
+    browser = await make_shop(routes=routes).signed_in()
+    answer = await browser.get("/page", params={"policy": "max-age=60"})
+    assert name not in answer.headers
+    assert answer.headers["cache-control"] == "no-store"
+    answer = await browser.get("/page", params={"policy": "no-store"})
+    assert answer.headers[name] == "no-store"
 
 
 async def test_a_private_policy_gives_way_where_a_cookie_is_set(make_shop: Any) -> None:

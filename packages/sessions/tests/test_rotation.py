@@ -18,6 +18,8 @@ from tijolo.sessions import (
     make_session_router,
 )
 
+NOTE = SessionKey[str]("note")
+
 
 async def test_a_sign_in_always_makes_a_new_id(shop: Any) -> None:
     browser = shop.browser()
@@ -252,9 +254,6 @@ async def test_a_sign_in_whose_answer_is_an_error_of_the_service_signs_nobody_in
     failed = await shop.browser().post("/enter/503")
     assert shop.cookie_of(failed) == {}
     assert await shop.store.list_by_user(shop.ana.id) == []
-    browser = shop.browser()
-    await browser.post("/enter/418")
-    assert (await browser.get("/orders")).status_code == 200
 
 
 async def test_the_session_begins_after_the_requests_own_transaction(make_shop: Any) -> None:
@@ -306,3 +305,162 @@ async def test_what_follows_a_sign_in_in_one_handler_works(make_shop: Any) -> No
     assert (await browser.post("/in-and-out")).status_code == 200
     assert (await browser.get("/orders")).status_code == 401
     assert await shop.store.list_by_user(shop.ana.id) == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 409])
+async def test_a_sign_in_whose_request_is_refused_after_it_signs_nobody_in(
+    make_shop: Any, status: int
+) -> None:
+    """Its transaction was rolled back, or somebody said no after all."""
+    routes, shops = APIRouter(), []
+
+    @routes.post("/enter")
+    async def enter(session: CurrentRequestSession) -> None:
+        await session.login(shops[0].ana)
+        raise HTTPException(status)
+
+    shop = make_shop(routes=routes)
+    shops.append(shop)
+    browser = shop.browser()
+    await browser.post("/cart/1")
+    answer = await browser.post("/enter")
+    assert (answer.status_code, shop.cookie_of(answer)) == (status, {})
+    assert await shop.store.list_by_user(shop.ana.id) == []
+    assert (await browser.get("/cart")).json() == [1]
+
+
+async def test_what_was_set_in_another_users_session_does_not_go_along(make_shop: Any) -> None:
+    routes, shops = APIRouter(), []
+
+    @routes.post("/enter")
+    async def enter(session: CurrentRequestSession) -> None:
+        session[NOTE] = "of ana"
+        await session.login(shops[0].bia)
+
+    shop = make_shop(routes=routes)
+    shops.append(shop)
+    browser = await shop.signed_in("ana")
+    await browser.post("/enter")
+    answer = (await browser.get("/orders")).json()
+    assert (answer["user_id"], answer["data"]) == (str(shop.bia.id), {})
+
+
+async def test_a_sign_in_that_sets_too_much_leaves_the_session_before_it(make_shop: Any) -> None:
+    routes, shops = APIRouter(), []
+
+    @routes.post("/enter")
+    async def enter(session: CurrentRequestSession) -> None:
+        await session.login(shops[0].ana)
+        session[SessionKey[str]("note", max_bytes=100_000)] = "x" * 50_000
+
+    shop = make_shop(routes=routes)
+    shops.append(shop)
+    browser = shop.browser()
+    await browser.post("/cart/1")
+    assert (await browser.post("/enter")).status_code == 422
+    assert await shop.store.list_by_user(shop.ana.id) == []
+    assert (await browser.get("/cart")).json() == [1]
+
+
+async def test_what_a_new_session_beside_the_old_one_is_given_is_kept(make_shop: Any) -> None:
+    """Also where the old one, which stays as it is, has the same."""
+    routes, shops = APIRouter(), []
+
+    @routes.post("/enter")
+    async def enter(session: CurrentRequestSession) -> None:
+        await session.login(shops[0].ana)
+        session[NOTE] = "mine"
+
+    shop = make_shop(routes=routes, SESSION_ROTATE_ON_LOGIN=False)
+    shops.append(shop)
+    browser = await shop.signed_in()
+    for _ in range(2):
+        await browser.post("/enter")
+        assert (await browser.get("/orders")).json()["data"] == {"note": "mine"}
+
+
+# --- the store fails right after a rotation, which nobody can take back
+
+
+def _fail_after_rotation(shop: Any) -> None:
+    rotate, get, failing = shop.store.rotate, shop.store.get, []
+
+    async def rotate_then_fail(*args: Any, **kwargs: Any) -> Any:
+        rotated = await rotate(*args, **kwargs)
+        failing.append(True)
+        return rotated
+
+    async def fail_once(*args: Any, **kwargs: Any) -> Any:
+        if failing:
+            failing.clear()
+            raise SessionStoreUnavailableException
+        return await get(*args, **kwargs)
+
+    shop.store.rotate, shop.store.get = rotate_then_fail, fail_once
+
+
+async def test_the_browser_gets_the_renewed_id_though_the_store_fails_then(make_shop: Any) -> None:
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600, SESSION_RENEWAL_OVERLAP_SECONDS=60)
+    browser = await shop.signed_in()
+    shop.clock.advance(600)
+    _fail_after_rotation(shop)
+    await browser.get("/orders")
+    shop.clock.advance(61)
+    assert (await browser.get("/orders")).status_code == 200
+
+
+async def test_a_step_up_holds_though_the_store_fails_then(shop: Any) -> None:
+    browser = await shop.signed_in()
+    await browser.post("/cart/1")
+    _fail_after_rotation(shop)
+    assert (await browser.post("/step-up")).status_code == 200
+    assert (await browser.get("/cart")).json() == [1]
+
+
+async def test_a_sign_in_holds_though_the_store_fails_then(shop: Any) -> None:
+    browser = shop.browser()
+    await browser.post("/cart/1")
+    _fail_after_rotation(shop)
+    assert (await shop.login(browser)).status_code == 200
+    assert (await browser.get("/cart")).json() == [1]
+
+
+# --- an old id that overlaps
+
+
+async def test_who_has_the_old_id_never_gets_the_next_one(make_shop: Any) -> None:
+    """A thief would keep the session by it, past the overlap."""
+    shop = make_shop(SESSION_RENEWAL_SECONDS=60, SESSION_RENEWAL_OVERLAP_SECONDS=3600)
+    browser = await shop.signed_in()
+    thief = shop.browser()
+    thief.cookies.set(shop.cookie_name, shop.id_of(browser), domain="shop.example")
+    shop.clock.advance(60)
+    await browser.get("/orders")
+    shop.clock.advance(60)  # the new id is due as well
+    answer = await thief.get("/orders")
+    assert (answer.status_code, shop.cookie_of(answer)) == (200, {})
+
+
+@pytest.mark.parametrize("meanwhile", ["/auth/session/login", "/step-up"])
+async def test_an_answer_that_was_overtaken_does_not_put_the_old_id_back(
+    make_shop: Any, meanwhile: str
+) -> None:
+    routes, loaded, go_on = APIRouter(), asyncio.Event(), asyncio.Event()
+
+    @routes.get("/slow")
+    async def slow(session: CurrentRequestSession) -> None:
+        loaded.set()
+        await go_on.wait()
+
+    shop = make_shop(routes=routes)
+    browser = await shop.signed_in()
+    shop.clock.advance(3600)  # its cookie is due to slide
+    answer = asyncio.create_task(browser.get("/slow"))
+    await loaded.wait()
+    if meanwhile == "/step-up":
+        await browser.post(meanwhile)
+    else:
+        await shop.login(browser)
+    go_on.set()
+    assert shop.cookie_of(await answer) == {}
+    assert (await browser.get("/orders")).status_code == 200

@@ -247,6 +247,25 @@ async def test_another_sites_page_can_neither_sign_in_nor_out(shop: Any, headers
     assert (await browser.get("/orders")).status_code == 200
 
 
+async def test_a_forged_page_of_the_plain_address_can_not_sign_in(shop: Any) -> None:
+    """An old browser's, which says nothing but ``Origin``; who is on the way makes such a page."""
+    body = {"email": "bia@shop.example", "password": "right"}
+    for scheme, expected in (("https", 403), ("http", 200)):
+        browser = shop.browser(scheme=scheme)
+        del browser.headers["Sec-Fetch-Site"]
+        sent = {"Origin": "http://shop.example"}
+        answer = await browser.post(f"{PREFIX}/login", json=body, headers=sent)
+        assert answer.status_code == expected
+
+
+async def test_no_origin_is_not_the_own_one_where_no_host_is_named(shop: Any) -> None:
+    browser = shop.browser()
+    del browser.headers["Sec-Fetch-Site"]
+    body = {"email": "bia@shop.example", "password": "right"}
+    sent = {"Origin": "null", "Host": ""}
+    assert (await browser.post(f"{PREFIX}/login", json=body, headers=sent)).status_code == 403
+
+
 async def test_an_origin_that_is_trusted_may_write(make_shop: Any) -> None:
     shop = make_shop(SESSION_TRUSTED_ORIGINS=["https://app.shop.example"])
     browser = shop.browser(**{"Sec-Fetch-Site": "same-site", "Origin": "https://app.shop.example"})

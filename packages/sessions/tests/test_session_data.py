@@ -239,3 +239,50 @@ async def test_another_sites_link_begins_a_session_only_where_the_cookie_would_h
     assert answer.status_code == 200
     assert bool(shop.cookie_of(answer)) is begins
     assert shop.cookie_of(await shop.browser().get("/landing"))
+
+
+@pytest.mark.parametrize("key", [SessionKey[Any]("tree"), SessionKey[dict[str, Any]]("tree")])
+async def test_what_is_changed_in_place_and_set_again_is_written(
+    shop: Any, key: SessionKey[Any]
+) -> None:
+    browser = await shop.signed_in()
+    current = await current_of(shop, browser)
+    current[key] = {"items": [1]}
+    await current.save()
+    current = await current_of(shop, browser)
+    tree = current[key]
+    tree["items"].append(2)
+    assert current[key] == {"items": [1]}  # not before it is set
+    current[key] = tree
+    await current.save()
+    assert (await current_of(shop, browser))[key] == {"items": [1, 2]}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+async def test_a_number_that_json_has_no_word_for_is_refused_where_it_is_set(
+    shop: Any, number: float
+) -> None:
+    current = await current_of(shop, await shop.signed_in())
+    with pytest.raises(ValueError, match="cannot be kept as JSON"):
+        current[SessionKey[float]("f")] = number
+    assert not current.has_changes
+
+
+async def test_the_last_write_wins_over_what_another_process_wrote_and_is_not_seen_here(
+    make_shop: Any,
+) -> None:
+    shop = make_shop(SESSION_LOCAL_CACHE_SECONDS=60)
+    browser = await shop.signed_in()
+    await browser.post("/theme/dark")
+    session_id = (await browser.get("/orders")).json()["session_id"]
+    await shop.store.save(session_id, {"theme": "light"})
+    await browser.post("/theme/dark")
+    assert (await shop.store.get(session_id)).data == {"theme": "dark"}
+
+    await browser.get("/orders")
+    await shop.store.save(session_id, {"cart": [1]})
+    current = await current_of(shop, browser)
+    assert CART not in current
+    del current[CART]
+    await current.save()
+    assert (await shop.store.get(session_id)).data == {"theme": "dark"}

@@ -118,3 +118,18 @@ def test_the_middleware_refuses_settings_of_its_own(memory: Any) -> None:
     SessionMiddleware(auth, session_auth=auth, settings=settings())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="leave them out"):
         SessionMiddleware(auth, session_auth=auth, settings=settings(ttl_seconds=60))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"SESSION_TTL_SECONDS": 60, "SESSION_LOCAL_CACHE_SECONDS": 60},
+        {"SESSION_TTL_SECONDS": 60, "SESSION_TOUCH_SECONDS": 60},
+        {"SESSION_ROLE_LIFETIMES": {"admin": {"ttl_seconds": 60}}},
+        {"SESSION_REMEMBER_TTL_SECONDS": 60},
+    ],
+)
+def test_a_session_in_use_cannot_end_before_its_use_is_written_down(given: Any) -> None:
+    with pytest.raises(ValidationError, match="shortest idle clock, 60 s"):
+        SessionSettings(**given)
+    SessionSettings(**given, SESSION_SLIDING=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, TypeVar
 
 from tijolo.sessions.keys import SessionKey
@@ -11,9 +12,15 @@ T = TypeVar("T")
 
 
 class DataChanges:
-    """Values and removals by name, on top of what the session was loaded with."""
+    """Values and removals by name, on top of what the session was loaded with.
 
-    def __init__(self) -> None:
+    Args:
+        is_fresh: Whether the session is as the store had it; else what seems to change nothing
+            is written all the same.
+    """
+
+    def __init__(self, *, is_fresh: bool = True) -> None:
+        self._is_fresh = is_fresh
         self._changed: dict[str, Any] = {}
         self._removed: set[str] = set()
 
@@ -25,14 +32,15 @@ class DataChanges:
         if key.name in self._removed:
             return None
         stored = self._changed.get(key.name, _stored(record, key))
-        return None if stored is None else key.load(stored)
+        # a copy: what is changed in place and set again must differ from what is stored
+        return None if stored is None else key.load(deepcopy(stored))
 
     def put(self, record: Session | None, key: SessionKey[T], dumped: Any) -> None:
         """Note a value, unless it is the stored one."""
         self._removed.discard(key.name)
-        stored = _stored(record, key)
         # True == 1 == 1.0, and all three are JSON
-        if repr(stored) == repr(dumped) and record is not None and key.name in record.data:
+        is_same = _has(record, key) and repr(_stored(record, key)) == repr(dumped)
+        if is_same and self._is_fresh:
             self._changed.pop(key.name, None)
         else:
             self._changed[key.name] = dumped
@@ -40,7 +48,7 @@ class DataChanges:
     def remove(self, record: Session | None, key: SessionKey[Any]) -> None:
         """Note a removal, if there is something to remove."""
         self._changed.pop(key.name, None)
-        if record is not None and key.name in record.data:
+        if _has(record, key) or (record is not None and not self._is_fresh):
             self._removed.add(key.name)
 
     def take(self) -> tuple[dict[str, Any], set[str]]:
@@ -48,6 +56,10 @@ class DataChanges:
         taken = self._changed, self._removed
         self._changed, self._removed = {}, set()
         return taken
+
+
+def _has(record: Session | None, key: SessionKey[Any]) -> bool:
+    return record is not None and key.name in record.data
 
 
 def _stored(record: Session | None, key: SessionKey[Any]) -> Any:

@@ -11,7 +11,9 @@ from tijolo.web import problem_response
 _NO_STORE = (b"cache-control", b"no-store")
 _VARY_COOKIE = (b"vary", b"Cookie")
 _PRIVATE = (_NO_STORE, _VARY_COOKIE)
-_OF_CACHES = (b"cache-control", b"vary")
+# these tell some caches more than Cache-Control does (RFC 9213, Edge Architecture Specification)
+_TARGETED = frozenset((b"cdn-cache-control", b"surrogate-control"))
+_OF_CACHES = frozenset((b"cache-control", b"vary")) | _TARGETED
 
 
 def made_private(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
@@ -25,7 +27,7 @@ def made_private(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
         sets_cookie: Whether a cookie comes along.
     """
     for name, _ in headers:
-        if name in _OF_CACHES:
+        if name.lower() in _OF_CACHES:
             return _merged(headers, sets_cookie=sets_cookie)
     headers += _PRIVATE
     return headers
@@ -33,7 +35,7 @@ def made_private(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
 
 def _merged(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
     kept = [pair for pair in headers if not _may_be_kept(pair, sets_cookie=sets_cookie)]
-    if all(name != b"cache-control" for name, _ in kept):
+    if all(name.lower() != b"cache-control" for name, _ in kept):
         kept.append(_NO_STORE)
     if not any(map(_varies_by_cookie, kept)):
         kept.append(_VARY_COOKIE)
@@ -42,16 +44,18 @@ def _merged(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
 
 def _may_be_kept(header: Header, *, sets_cookie: bool) -> bool:
     """Whether this is a ``Cache-Control`` by which somebody else could be shown the response."""
-    name, value = header
-    if name != b"cache-control" or b"no-store" in value.lower():
+    name, value = header[0].lower(), header[1].lower()
+    if name != b"cache-control" and name not in _TARGETED:
         return False
-    return sets_cookie or b"private" not in value.lower()
+    # private="field" keeps no more than that field from others
+    directives = {directive.strip() for directive in value.split(b",")}
+    return b"no-store" not in directives and (sets_cookie or b"private" not in directives)
 
 
 def _varies_by_cookie(header: Header) -> bool:
     name, value = header
     members = {member.strip().lower() for member in value.split(b",")}
-    return name == b"vary" and not members.isdisjoint((b"cookie", b"*"))
+    return name.lower() == b"vary" and not members.isdisjoint((b"cookie", b"*"))
 
 
 async def refuse_instead(error: AppException, scope: Scope, send: Send) -> None:

@@ -177,13 +177,14 @@ class RequestSession:
 
         What was set in a session that ended meanwhile is dropped: it must not come back to life.
         """
+        changed, removed = self._written.take()
+        self._changes = None
         if self._login is not None:
             (new, previous), self._login = self._login, None
+            # in one step: what the session cannot hold must not cost the one before
+            new = new.model_copy(update={"data": changed})
             self._record = await self.auth.begin(new, previous_session_id=previous)
-        if self._changes is None:
-            return
-        changed, removed = self._changes.take()
-        self._changes = None
+            changed = {}
         record = self._record
         if record is not None and (changed or removed):
             through = self._presented_id
@@ -205,7 +206,8 @@ class RequestSession:
     ) -> Session:
         """Sign ``user`` in; the session begins, and its cookie goes out, with the response.
 
-        So a transaction of the request is committed first, and a 5xx signs nobody in.
+        So a transaction of the request is committed first, and an error, of 400 or more, signs
+        nobody in. What was set in another user's session and is not saved yet is dropped.
 
         Args:
             user: Who has proved who they are. ``role_names`` and ``auth_epoch`` are read where
@@ -230,8 +232,11 @@ class RequestSession:
             amr=amr,
         )
         self._login = (new, self._value if self._login is None else self._login[1])
-        if self._record is not None and self._record.user_id in (None, user.id):
-            new = new.model_copy(update={"data": self._record.data})
+        before = self._record
+        if before is not None and before.user_id not in (None, user.id):
+            self._changes = None  # another user's
+        elif before is not None and self.auth.settings.SESSION_ROTATE_ON_LOGIN:
+            new = new.model_copy(update={"data": before.data})
         self._adopt(new, value)
         if self._scope["type"] != "http":
             await self.save()
@@ -318,10 +323,12 @@ class RequestSession:
 
     async def _finish(self, message: Message) -> None:
         """Write what changed, then let the response begin; or answer why it cannot be."""
-        if message.get("status", 200) >= 500:
+        status = message.get("status", 200)
+        if status >= 500:
             self._changes = None
-            if self._login is not None:
-                self._login = self._cookie = None
+        if status >= 400 and self._login is not None:
+            # the request failed, perhaps after its handler: its transaction was rolled back
+            self._login = self._cookie = self._changes = None
         try:
             await self.save()
         except AppException as error:
@@ -362,8 +369,19 @@ class RequestSession:
         recently = time.monotonic() - self._touched_at < _RENEW_COOKIE_WITHIN_SECONDS
         if seconds is not None and age >= timedelta(seconds=seconds):
             await self._renew(record, self.auth.settings.SESSION_RENEWAL_OVERLAP_SECONDS)
-        elif slides and recently and self._value is not None:
+        elif slides and recently and self._value is not None and await self._is_still(record):
             self._set_cookie(record, self._value)
+
+    async def _is_still(self, record: Session) -> bool:
+        """Whether no other request has given the browser another id since ``record`` was loaded.
+
+        Asked as often as a session is touched, which is seldom.
+        """
+        try:
+            now = await self.auth.store.get(record.session_id)
+        except SessionStoreUnavailableException:
+            return False
+        return now is not None and now.session_id == record.session_id
 
     async def _renew(self, record: Session, overlap_seconds: int) -> None:
         try:
@@ -388,7 +406,8 @@ class RequestSession:
     @property
     def _written(self) -> DataChanges:
         if self._changes is None:
-            self._changes = DataChanges()
+            cached = self.auth.settings.SESSION_LOCAL_CACHE_SECONDS > 0
+            self._changes = DataChanges(is_fresh=not cached)
         return self._changes
 
     def _take(self, record: Session | None) -> None:

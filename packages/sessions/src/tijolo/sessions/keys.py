@@ -51,7 +51,7 @@ class SessionKey(Generic[T]):
 
         Raises:
             SessionDataTooLargeException: It is larger than ``max_bytes``.
-            ValueError: It is not of the key's type.
+            ValueError: It is not of the key's type, or a number that JSON has no word for.
         """
         try:
             checked = self._adapter.validate_python(value)
@@ -60,7 +60,11 @@ class SessionKey(Generic[T]):
             # not from error, which shows the value
             raise ValueError(f"the value is not of the type of {self!r}: {reason}") from None
         dumped = self._adapter.dump_python(checked, mode="json")
-        if len(json.dumps(dumped, ensure_ascii=False).encode("utf-8")) > self.max_bytes:
+        try:
+            text = json.dumps(dumped, ensure_ascii=False, allow_nan=False)
+        except ValueError:
+            raise ValueError(f"the value of {self!r} cannot be kept as JSON") from None
+        if len(text.encode("utf-8")) > self.max_bytes:
             raise SessionDataTooLargeException(f"The session cannot hold that much in {self.name}")
         return dumped
 

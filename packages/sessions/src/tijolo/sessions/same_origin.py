@@ -32,7 +32,17 @@ def refuse_cross_site(scope: Scope, trusted_origins: Collection[str]) -> None:
     if site is not None:
         ours = site in (b"same-origin", b"none")
     else:
-        host = headers.get(b"host", b"").decode("latin-1").lower()
-        ours = not origin or origin.partition("://")[2] == host
+        ours = not origin or _is_own(origin, scope, headers)
     if not ours:
         raise CrossSiteSessionException
+
+
+def _is_own(origin: str, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether it is the service's own; ``null`` is nobody's.
+
+    Who can forge pages of ``http://`` is on the way, and not the service that is asked by TLS.
+    """
+    scheme, _, name = origin.partition("://")
+    if scheme == "http" and scope.get("scheme") in ("https", "wss"):
+        return False
+    return name != "" and name == headers.get(b"host", b"").decode("latin-1").lower()

@@ -15,6 +15,7 @@ from tijolo.sessions.credentials import (
     SecondFactor,
     SessionUser,
 )
+from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.events import (
     OnSessionEvent,
     SessionEventKind,
@@ -295,7 +296,7 @@ class SessionAuth:
             return None
         kind = SessionEventKind.ROTATED if amr is None else SessionEventKind.STEPPED_UP
         await self.report(kind, new)
-        return await self.store.get(session_id) or new, value
+        return await self._as_kept(new, session.data), value
 
     async def revoke(self, session_id_plaintext: str) -> None:
         """End the session with that cookie's value, if there is one."""
@@ -375,13 +376,25 @@ class SessionAuth:
             rotated = new.model_copy(update={"rotated_from": old.session_id})
             if await self.store.rotate(old.session_id, rotated, max_per_user=most):
                 self._forget(old.session_id)
-                return await self.store.get(new.session_id) or rotated
+                return await self._as_kept(rotated, {**old.data, **new.data})
         made = await self.store.create(new, max_per_user=most)
         if old is not None:
             # another user's: what it held is none of this one's business
             await self.store.delete(old.session_id)
             self._forget(old.session_id)
         return made
+
+    async def _as_kept(self, rotated: Session, data: Mapping[str, Any]) -> Session:
+        """A session that has just been rotated, with what the store carried over.
+
+        The old id is dead already: whoever does not get the new one now is signed out. So a store
+        that fails here is believed to have carried over ``data``.
+        """
+        try:
+            kept = await self.store.get(rotated.session_id)
+        except SessionStoreUnavailableException:
+            kept = None
+        return kept or rotated.model_copy(update={"data": dict(data)})
 
     def _forget(self, session_id: str) -> None:
         if self.reader.recent is not None:

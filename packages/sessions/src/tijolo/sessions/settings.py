@@ -202,6 +202,22 @@ class SessionSettings(BaseSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _use_is_written_down_in_time(self) -> Self:
+        """Or who uses a session all the time is signed out."""
+        if not self.SESSION_SLIDING:
+            return self
+        of_roles = (limits.ttl_seconds for limits in self.SESSION_ROLE_LIFETIMES.values())
+        clocks = (self.SESSION_TTL_SECONDS, self.SESSION_REMEMBER_TTL_SECONDS, *of_roles)
+        shortest = min(clock for clock in clocks if clock is not None)
+        unseen = self.session_touch_seconds + self.SESSION_LOCAL_CACHE_SECONDS
+        if unseen >= shortest:
+            raise ValueError(
+                "SESSION_TOUCH_SECONDS and SESSION_LOCAL_CACHE_SECONDS together must be less than"
+                f" the shortest idle clock, {shortest} s, got {unseen:g}; set them lower"
+            )
+        return self
+
     @property
     def _prefix(self) -> str:
         if not self.SESSION_COOKIE_SECURE:
