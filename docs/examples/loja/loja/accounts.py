@@ -17,7 +17,7 @@ from tijolo.auth import (
     make_jwks_router,
     make_token_dependency,
 )
-from tijolo.auth.users import EpochChecker, UserAuthService, make_auth_router
+from tijolo.auth.users import UserAuthService, make_auth_router
 from tijolo.db import AsyncDatabaseManager
 from tijolo.email import EmailUtils
 from tijolo.web import MemoryRateLimitStore, RateLimitStore
@@ -47,7 +47,7 @@ def make_accounts(settings: Settings, db: AsyncDatabaseManager, email: EmailUtil
         email=email,
         throttle=LoginThrottle(attempts, settings),
     )
-    epochs = EpochChecker(db, User, cache_seconds=settings.AUTH_EPOCH_CACHE_SECONDS)
+    epochs = service.make_epoch_checker()
     auth = build_auth_deps(settings, keys=service.issuer.keys, revocation=epochs)
     return Accounts(service=service, auth=auth, attempts=attempts)
 

@@ -82,6 +82,46 @@ async def test_each_link_opens_the_account_with_the_password_of_its_own_sign_up(
         await call("activate", token=planted)
 
 
+async def test_a_link_asked_for_after_two_sign_ups_plants_nobodys_password(call, mailbox):
+    """The owner who lost her own link asks for another; it must not carry the stranger's."""
+    await call("signup", email=EMAIL, password="a senha do invasor", name="Invasor")
+    await call("resend_activation", email=EMAIL)
+    await call("signup", email=EMAIL, password="a senha da dona", name="Ana")
+    await call("resend_activation", email=EMAIL)
+    user = await call("activate", token=mailbox.token("activation"))
+    assert (user.status, user.name) == (UserStatus.ACTIVE, None)
+    for password in ("a senha do invasor", "a senha da dona"):
+        with pytest.raises(InvalidCredentialsException):
+            await call("login", email=EMAIL, password=password)
+    await call("request_password_reset", email=EMAIL)
+    token = mailbox.token("password_reset")
+    await call("confirm_password_reset", token=token, new_password="a senha da dona")
+    assert await call("login", email=EMAIL, password="a senha da dona")
+
+
+async def test_a_link_mailed_before_a_stranger_signed_up_keeps_its_password(call, mailbox):
+    """Also one that an operator sent: a stranger's sign-up must not lock its owner out."""
+    pending = UserStatus.PENDING
+    await call("create_user", email=EMAIL, password=PASSWORD, name="Ana", status=pending)
+    await call("resend_activation", email=EMAIL)
+    await call("signup", email=EMAIL, password="a senha do invasor", name="Invasor")
+    user = await call("activate", token=mailbox.mails[0].context["url"].partition("token=")[2])
+    assert user.name == "Ana"
+    assert await call("login", email=EMAIL, password=PASSWORD)
+
+
+async def test_a_sign_up_that_comes_as_the_account_opens_takes_no_password_away(call, db, service):
+    """It sees the account pending and waits for whoever opens it."""
+    _, link = await call("signup", email=EMAIL, password=PASSWORD, name="Ana")
+    async with db.transaction() as session:
+        await service.activate(session, token=link.token)
+        late = asyncio.create_task(call("signup", email=EMAIL, password="a senha do invasor"))
+        await asyncio.sleep(0.5)
+    await late
+    user = await call("authenticate", email=EMAIL, password=PASSWORD)
+    assert user.name == "Ana"
+
+
 async def test_a_reset_of_a_pending_account_keeps_the_planted_password_out(call, mailbox):
     await call("signup", email=EMAIL, password="a senha do invasor")
     await call("request_password_reset", email=EMAIL)

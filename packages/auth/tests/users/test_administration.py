@@ -1,6 +1,7 @@
 """Status, roles, and the end of everything: A10, A20, row 26 and 2d item 2."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -8,7 +9,7 @@ pytest.importorskip("sqlalchemy")
 pytest.importorskip("email_validator")
 
 from tijolo.auth import Principal, TokenVerifier
-from tijolo.auth.users import EpochChecker, UserStatus
+from tijolo.auth.users import EpochChecker, OneTimeTokenException, UserStatus
 from tijolo.core import InvalidTokenException, NotFoundException
 
 PASSWORD = "cavalo correto bateria"
@@ -63,6 +64,36 @@ async def test_a10_access_tokens_end_with_what_they_say(
     assert await revocation.is_revoked(principal)  # for who cannot see the table
     assert not await checker.is_revoked(bystander)
     assert not await revocation.is_revoked(bystander)
+
+
+class SlowDatabase:
+    """Gives the answer of the other one when it is told to."""
+
+    def __init__(self, db):
+        self.db, self.asked, self.answers = db, asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def read_only(self):
+        async with self.db.read_only() as session:
+            yield session
+        self.asked.set()
+        await self.answers.wait()
+
+
+async def test_a10_what_was_read_before_the_end_is_not_remembered_after_it(
+    call, ana, login, db, service, names
+):
+    """A request is asking while another ends everything: its answer is from before."""
+    slow = SlowDatabase(db)
+    checker = EpochChecker(slow, names.User, cache_seconds=3600)
+    service.kill_switch.forget.append(checker.forget)
+    principal = await login()
+    asking = asyncio.create_task(checker.is_revoked(principal))
+    await slow.asked.wait()
+    await call("logout_everywhere", ana)
+    slow.answers.set()
+    await asking
+    assert await checker.is_revoked(principal)
 
 
 async def test_a10_other_processes_know_within_the_seconds_of_the_cache(
@@ -182,3 +213,14 @@ async def test_the_contracts_pair_is_a_login(call, ana, service):
     await call("logout", refresh_token=refresh)
     with pytest.raises(InvalidTokenException):
         await call("refresh", token=refresh)
+
+
+@pytest.mark.parametrize("end", [ENDS["logout"], ENDS["roles"]], ids=["logout", "roles"])
+async def test_a_change_of_address_ends_with_the_login_that_asked_for_it(call, ana, mailbox, end):
+    """An intruder who knew the password would else take the account after being thrown out."""
+    theirs = "intruso@exemplo.com.br"
+    await call("request_email_change", ana, new_email=theirs, password=PASSWORD)
+    await end(call, ana, mailbox)
+    with pytest.raises(OneTimeTokenException):
+        await call("confirm_email_change", token=mailbox.token("email_change"))
+    assert await call("login", email=EMAIL, password=PASSWORD)

@@ -451,6 +451,10 @@ async def test_another_site_neither_logs_in_nor_refreshes_nor_logs_out(service, 
             answer = await browser.post(f"/auth/{path}", headers=theirs)
             assert (answer.status_code, answer.json()["code"]) == (403, "CROSS_SITE_REQUEST"), path
         assert (await browser.get("/auth/me")).status_code == 200
+        # a strict cookie does not come along with another site's form
+        browser.cookies.delete("__Host-refresh_token")
+        answer = await browser.post("/auth/logout", headers=theirs)
+        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
 
 
 @sqlite_only

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from pydantic import SecretStr
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -61,7 +63,7 @@ class Accounts:
         user = await parts.lock(session, row.user_id)
         if user is None or user.status is not UserStatus.PENDING:
             raise OneTimeTokenException
-        if "hashed_password" in row.data:  # of the sign-up that this link came from
+        if "hashed_password" in row.data:  # as it was when this link was made
             user.hashed_password = row.data["hashed_password"]
             user.name = row.data["name"]
         self._open(user)
@@ -112,9 +114,10 @@ class Accounts:
     ) -> ActivationToken:
         """One more link for somebody whose account is pending.
 
-        Older ones stay good: each carries the password of the sign-up that it came from.
+        Older ones stay good: each carries the password that the account had when it was made.
         """
-        return await self._send(session, user, {}, locale=locale)
+        data = {"hashed_password": user.hashed_password, "name": user.name}
+        return await self._send(session, user, data, locale=locale)
 
     async def _resend(self, address: str | None, locale: str | None) -> None:
         if address is None:
@@ -168,7 +171,10 @@ class Accounts:
         parts.events.after_commit(session, AuthEventKind.SIGNUP_TAKEN, owner.id)
         if owner.status is UserStatus.PENDING:
             # Nobody has shown yet whose the address is. Each link carries the password of its
-            # own sign-up, so that nobody can plant theirs before the owner comes.
+            # own sign-up, so that nobody can plant theirs before the owner comes; one that is
+            # asked for later cannot know whose to carry, and carries none.
+            user_id, outbox = owner.id, parts.mails.outbox
+            on_commit(session, lambda: outbox.put(lambda: self._forget_password(user_id)))
             data = {"hashed_password": hashed, "name": name}
             return await self._send(session, owner, data, locale=locale)
         await parts.tokens.issue(
@@ -183,6 +189,20 @@ class Accounts:
                 login_url=parts.settings.AUTH_LOGIN_URL,
             )
         return None
+
+    async def _forget_password(self, user_id: UUID) -> None:
+        """Unless it was opened meanwhile: then the password is its owner's.
+
+        In a transaction of its own: those that lost a race to sign up share a lock of the row.
+        """
+        model = self._parts.user_model
+        async with self._parts.db.transaction() as session:
+            await session.execute(
+                update(model)
+                .where(model.id == user_id, model.status == UserStatus.PENDING)
+                .values(hashed_password=None, name=None),
+                execution_options={"synchronize_session": False},
+            )
 
     def _new(self, **values: str | None) -> BaseUserModel:
         return self._parts.user_model(**values)

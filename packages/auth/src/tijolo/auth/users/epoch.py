@@ -51,6 +51,7 @@ class EpochChecker:
         self._also = also
         self._clock = clock
         self._cache: dict[str, tuple[int | None, float]] = {}
+        self._forgotten = 0  # how often: what is being read at that moment must not be kept
 
     async def is_revoked(self, principal: Principal, token: str = "") -> bool:
         """Whether the principal's login was ended."""
@@ -61,6 +62,7 @@ class EpochChecker:
 
     def forget(self, subject: str) -> None:
         """Ask again at the next request of ``subject``."""
+        self._forgotten += 1
         self._cache.pop(subject, None)
 
     async def _epoch(self, subject: str) -> int | None:
@@ -68,8 +70,9 @@ class EpochChecker:
         known = self._cache.get(subject)
         if known is not None and self._clock() < known[1]:
             return known[0]
+        forgotten = self._forgotten
         epoch = await self._read(subject)
-        if self._cache_seconds:
+        if self._cache_seconds and forgotten == self._forgotten:
             self._cache.pop(subject, None)
             while len(self._cache) >= self._cache_size:
                 del self._cache[next(iter(self._cache))]

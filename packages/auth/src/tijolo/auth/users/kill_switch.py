@@ -11,7 +11,11 @@ from tijolo.auth.revocation import RevocationStore
 from tijolo.auth.users.events import AuthEventKind
 from tijolo.auth.users.models import BaseUserModel
 from tijolo.auth.users.parts import AuthParts
+from tijolo.auth.users.token_models import UserTokenPurpose
 from tijolo.db import on_commit
+
+_OF_A_LOGIN = (UserTokenPurpose.EMAIL_VERIFICATION, UserTokenPurpose.MFA_CHALLENGE)
+"""What somebody who was logged in, or nearly, has asked for: an intruder, perhaps."""
 
 
 class KillSwitch:
@@ -35,7 +39,7 @@ class KillSwitch:
     async def end_everything(
         self, session: AsyncSession, user: BaseUserModel, *, reason: str
     ) -> None:
-        """Raise the epoch of ``user``."""
+        """Raise the epoch of ``user``; a change of address that was asked for before is off."""
         model, user = self._parts.user_model, await self._parts.own(session, user)
         await session.flush()
         await session.execute(
@@ -43,6 +47,8 @@ class KillSwitch:
             execution_options={"synchronize_session": False},
         )
         await session.refresh(user)
+        for purpose in _OF_A_LOGIN:
+            await self._parts.tokens.burn(session, user.id, purpose)
         subject, epoch = str(user.id), user.auth_epoch
         on_commit(session, lambda: self._tell(subject, epoch))
         self._parts.events.after_commit(

@@ -229,6 +229,9 @@ def _add_refresh(router: APIRouter, parts: _Parts) -> None:
         payload: Annotated[RefreshSchema | None, Body()] = None,
     ) -> None:
         """End the login of a refresh token; one that is unknown is a 204 as well."""
+        if delivery.cookies is not None and payload is None:
+            # another site's form brings no strict cookie, and would take them back all the same
+            delivery.check(request, None)
         token = delivery.refresh_token(request)
         if payload is not None:
             token = payload.refresh_token.get_secret_value()
