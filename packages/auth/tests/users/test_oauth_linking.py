@@ -462,6 +462,22 @@ async def test_a_link_begun_before_everything_ended_is_over(browse, elsewhere, s
     assert (await browser.post("/auth/oauth/google/link", headers=mine)).status_code == 401
 
 
+async def test_a_link_that_comes_back_while_everything_ends_is_over(
+    browse, service, do, ana, count, db, names, backend
+):
+    if backend == "sqlite":
+        pytest.skip("one transaction at a time")
+    browser, mine = browse(), await bearer(service, do, ana)
+    url = (await browser.post("/auth/oauth/google/link", headers=mine)).json()["url"]
+    async with db.transaction() as session:
+        await service.logout_everywhere(session, await session.get(names.User, ana.id))
+        await session.flush()
+        returning = asyncio.create_task(back(browser, url))
+        await asyncio.sleep(0.3)
+    assert (await returning).status_code == 403
+    assert await count() == 0
+
+
 async def test_a_link_is_of_the_browser_that_began_it(browse, service, do, ana, count):
     """Else an attacker's login elsewhere could be linked to the account of who follows a link."""
     browser, mine = browse(), await bearer(service, do, ana)
