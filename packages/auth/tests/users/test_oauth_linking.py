@@ -279,6 +279,13 @@ async def test_a_user_links_what_is_not_verified(accounts, do, ana, events, coun
     assert [e.kind for e in events].count("oauth_linked") == 1
 
 
+@pytest.mark.parametrize("email", ["a\x00@example.com", "\ud800@example.com", "a" * 400])
+async def test_an_address_that_no_table_keeps_is_left_out(accounts, do, ana, email):
+    identity = await do(accounts.link, ana, google(email=email, verified=False))
+    assert identity.email is None
+    assert (await do(accounts.log_in, google(email=email))).user_id == ana.id
+
+
 async def test_a_login_that_is_linked_stays_with_its_account(accounts, do, ana):
     await do(accounts.log_in, google())
     with pytest.raises(OAuthIdentityTakenError):
