@@ -86,6 +86,8 @@ async def test_a_type_that_is_an_id_tokens(verifier, typ):
         {"sub": ""},
         {"sub": 7},
         {"sub": "s" * 256},
+        {"sub": "\ud800"},
+        {"sub": "a\0"},
         {"sub": REMOVED},
         {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
         {"at_hash": 1},

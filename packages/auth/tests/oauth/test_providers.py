@@ -383,6 +383,15 @@ async def test_what_is_no_text_is_left_out(make_client, provider, flow):
     assert (user.name, user.picture, user.email) == (None, None, None)
 
 
+@pytest.mark.parametrize("text", ["a\0@example.com", "\ud800@example.com"])
+async def test_text_that_no_answer_can_hold_is_left_out(make_client, provider, flow, text):
+    """JSON can spell it; UTF-8 and databases cannot: each would be a 500 of ours."""
+    provider.change_claims = lambda claims: {**claims, "email": text, "name": text, "picture": text}
+    client = make_client()
+    user = await client.fetch_user(await exchanged(client, provider, flow))
+    assert (user.name, user.picture, user.email) == (None, None, None)
+
+
 # Google: the same, at addresses that are fixed
 
 

@@ -279,6 +279,13 @@ async def test_a_user_links_what_is_not_verified(accounts, do, ana, events, coun
     assert [e.kind for e in events].count("oauth_linked") == 1
 
 
+@pytest.mark.parametrize("email", ["a\x00@example.com", "\ud800@example.com", "a" * 400])
+async def test_an_address_that_no_table_keeps_is_left_out(accounts, do, ana, email):
+    identity = await do(accounts.link, ana, google(email=email, verified=False))
+    assert identity.email is None
+    assert (await do(accounts.log_in, google(email=email))).user_id == ana.id
+
+
 async def test_a_login_that_is_linked_stays_with_its_account(accounts, do, ana):
     await do(accounts.log_in, google())
     with pytest.raises(OAuthIdentityTakenError):
@@ -460,6 +467,22 @@ async def test_a_link_begun_before_everything_ended_is_over(browse, elsewhere, s
     assert answer.status_code == 403
     assert await count() == 0
     assert (await browser.post("/auth/oauth/google/link", headers=mine)).status_code == 401
+
+
+async def test_a_link_that_comes_back_while_everything_ends_is_over(
+    browse, service, do, ana, count, db, names, backend
+):
+    if backend == "sqlite":
+        pytest.skip("one transaction at a time")
+    browser, mine = browse(), await bearer(service, do, ana)
+    url = (await browser.post("/auth/oauth/google/link", headers=mine)).json()["url"]
+    async with db.transaction() as session:
+        await service.logout_everywhere(session, await session.get(names.User, ana.id))
+        await session.flush()
+        returning = asyncio.create_task(back(browser, url))
+        await asyncio.sleep(0.3)
+    assert (await returning).status_code == 403
+    assert await count() == 0
 
 
 async def test_a_link_is_of_the_browser_that_began_it(browse, service, do, ana, count):

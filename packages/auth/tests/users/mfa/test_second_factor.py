@@ -33,7 +33,6 @@ from tijolo.auth.mfa import (
 from tijolo.auth.mfa.totp import TotpParameters
 from tijolo.auth.users import InvalidCodeException, MfaChallenge, OneTimeTokenException, TokenPair
 from tijolo.core import ServiceUnavailableException, TooManyRequestsException
-from tijolo.db import TransactionConflictException
 from tijolo.web import MemoryRateLimitStore
 
 KEY = SecretBox.generate_key()
@@ -113,8 +112,16 @@ async def undone(db, work):
 
 
 async def raced(make, count=RACERS):
-    """What ``count`` calls at once returned or raised; a deadlock's loser counts as one."""
+    """What ``count`` calls at once returned or raised."""
     return await asyncio.gather(*[make() for _ in range(count)], return_exceptions=True)
+
+
+def in_each_others_way(outcome):
+    """A deadlock's loser, or one whose turn did not come in time: a busy machine's twentieth."""
+    return isinstance(outcome, ServiceUnavailableException) and outcome.code in (
+        "TRANSACTION_CONFLICT",
+        "DATABASE_TIMEOUT",
+    )
 
 
 # enrolment
@@ -187,7 +194,7 @@ async def test_of_twenty_confirmations_one_gets_the_recovery_codes(
     won = [outcome for outcome in outcomes if isinstance(outcome, list)]
     lost = [outcome for outcome in outcomes if not isinstance(outcome, list)]
     assert len(won) == 1
-    assert all(isinstance(o, (MfaEnrolmentException, TransactionConflictException)) for o in lost)
+    assert all(isinstance(o, MfaEnrolmentException) or in_each_others_way(o) for o in lost)
     async with db.transaction() as session:
         assert await session.scalar(select(func.count()).select_from(models.codes)) == 10
 
@@ -195,8 +202,8 @@ async def test_of_twenty_confirmations_one_gets_the_recovery_codes(
 async def test_of_twenty_enrolments_one_is_left_and_can_be_confirmed(run, ana, code_of, mfa):
     outcomes = await raced(lambda: run("enrol", ana))
     made = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
-    allowed = (MfaEnrolmentException, TransactionConflictException)
-    assert all(isinstance(o, allowed) for o in outcomes if isinstance(o, BaseException))
+    lost = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert all(isinstance(o, MfaEnrolmentException) or in_each_others_way(o) for o in lost)
     assert made
     confirmed = 0
     for enrolment in made:
@@ -254,7 +261,7 @@ async def test_of_twenty_logins_with_one_code_one_passes(enabled, code_of, verif
     code = code_of(enabled.enrolment)
     outcomes = await raced(lambda: verify(code))
     assert outcomes.count("otp") == 1
-    assert all(o in ("otp", None) or isinstance(o, TransactionConflictException) for o in outcomes)
+    assert all(o in ("otp", None) or in_each_others_way(o) for o in outcomes)
 
 
 async def test_a_login_that_rolls_back_has_not_used_the_code(

@@ -26,7 +26,7 @@ from tijolo.auth.api_keys.settings import ApiKeySettings
 from tijolo.auth.users import BaseUserModel
 from tijolo.auth.users.events import Events, OnEvent
 from tijolo.auth.users.parts import clean_name
-from tijolo.core import utcnow
+from tijolo.core import InvalidTokenException, utcnow
 from tijolo.db import uuid7
 
 MAX_REPORTED = 100
@@ -108,6 +108,7 @@ class ApiKeyService:
             ApiKeyRequestException: for a scope that may not be granted, a network that is none,
                 a lifetime that is not positive or over ``AUTH_API_KEY_MAX_DAYS``.
             ApiKeyLimitException: The user has as many keys as one may have.
+            InvalidTokenException: What let ``user`` in has ended since they were read.
             ValidationException: for a name that is too long or holds control characters.
         """
         called, wanted = clean_name(name), sorted(set(scopes))
@@ -115,11 +116,15 @@ class ApiKeyService:
             raise ApiKeyRequestException("Give the key a name")
         self._check_scopes(user, wanted)
         longest = timedelta(days=self.settings.AUTH_API_KEY_MAX_DAYS)
-        lifetime = lifetime or timedelta(days=self.settings.AUTH_API_KEY_DEFAULT_DAYS)
+        if lifetime is None:
+            lifetime = timedelta(days=self.settings.AUTH_API_KEY_DEFAULT_DAYS)
         if not timedelta(0) < lifetime <= longest:
             raise ApiKeyRequestException(f"A key lives {longest.days} days at most")
         listed = read_networks(networks)
         epoch = await self._lock(session, user)
+        if epoch != user.auth_epoch:
+            # a key of the new epoch would outlive the log-out of who asks for it
+            raise InvalidTokenException
         most = self.settings.AUTH_API_KEY_MAX_PER_USER
         await self._check_number(session, user, epoch, most)
         made = self._make(user.id, epoch, called, wanted, listed, lifetime)
@@ -153,7 +158,7 @@ class ApiKeyService:
         *,
         overlap_seconds: int | None = None,
     ) -> NewApiKey:
-        """A successor with the same name, scopes, networks and length of life.
+        """A successor with the same name, scopes, networks and, up to the longest, length of life.
 
         The old key stays good for ``overlap_seconds``, by default
         ``AUTH_API_KEY_OVERLAP_SECONDS``, but no longer than it would have. Of several calls at
@@ -173,7 +178,8 @@ class ApiKeyService:
         epoch = await self._lock(session, user)
         old = await self._get(session, user, key_id)
         self._check_scopes(user, old.scopes)
-        lifetime = old.expires_at - old.created_at
+        longest = timedelta(days=self.settings.AUTH_API_KEY_MAX_DAYS)
+        lifetime = min(old.expires_at - old.created_at, longest)
         if old.successor_id is not None or not self._alive(old, epoch):
             raise ApiKeyNotUsableException
         # those that are being replaced count beside those that replace them
@@ -215,9 +221,12 @@ class ApiKeyService:
         *,
         reason: RevokedReason = RevokedReason.OPERATOR,
     ) -> int:
-        """End all keys of ``user``; how many there were."""
+        """End all keys of ``user``, those that are being made too; how many there were."""
+        await self._lock(session, user)
         model = self.key_model
         query = select(model).where(model.user_id == user.id, model.revoked_at.is_(None))
+        # a locking read, as in _check_number
+        query = query.with_for_update()
         return await self._end(session, (await session.scalars(query)).all(), reason)
 
     async def report_leak(self, session: AsyncSession, keys: Iterable[str]) -> int:

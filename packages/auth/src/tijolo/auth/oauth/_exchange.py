@@ -104,5 +104,10 @@ def _is_its_fault(error: UpstreamError) -> bool:
 
 
 def text_or_none(value: object, longest: int = 2048) -> str | None:
-    """``value`` if it is text of a sane length; other services send what they like."""
-    return value if isinstance(value, str) and 0 < len(value) <= longest else None
+    """``value`` if it is text of a sane length; other services send what they like.
+
+    NUL and lone surrogates, which JSON can spell, fit into no answer and no table.
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= longest or "\0" in value:
+        return None
+    return None if any("\ud800" <= sign <= "\udfff" for sign in value) else value

@@ -16,6 +16,7 @@ from tijolo.auth._claims import check_leeway, check_times, text_list
 from tijolo.auth.jwks import KeysUnavailableException
 from tijolo.auth.key_ring import KeySource
 from tijolo.auth.keys import ALGORITHMS, TokenKey
+from tijolo.auth.oauth._exchange import text_or_none
 from tijolo.auth.oauth.errors import IDTokenError, OAuthUnavailableError
 from tijolo.core import UnauthorizedException
 
@@ -129,8 +130,7 @@ class IDTokenVerifier:
         authorized = claims.get("azp", None if len(audience) > 1 else self._client_id)
         if authorized != self._client_id:
             raise IDTokenError(reason="azp is another client")
-        subject = claims.get("sub")
-        if not isinstance(subject, str) or not 0 < len(subject) <= _MAX_SUBJECT:
+        if text_or_none(claims.get("sub"), _MAX_SUBJECT) is None:
             raise IDTokenError(reason=f"sub is no text of 1 to {_MAX_SUBJECT} characters")
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError  # house: allow library, the same
 from sqlalchemy.ext.asyncio import AsyncSession  # house: allow library, the same
 
+from tijolo.auth.oauth._exchange import text_or_none
 from tijolo.auth.oauth.errors import OAuthError
 from tijolo.auth.oauth.linking.errors import (
     LastWayInException,
@@ -17,7 +18,11 @@ from tijolo.auth.oauth.linking.errors import (
     OAuthIdentityTakenError,
     OAuthLinkRequiredError,
 )
-from tijolo.auth.oauth.linking.models import SUBJECT_CHARACTERS, BaseOAuthIdentityModel
+from tijolo.auth.oauth.linking.models import (
+    EMAIL_CHARACTERS,
+    SUBJECT_CHARACTERS,
+    BaseOAuthIdentityModel,
+)
 from tijolo.auth.oauth.models import OAuthUser
 from tijolo.auth.users import (
     BaseUserModel,
@@ -191,7 +196,10 @@ class OAuthAccounts:
     ) -> BaseOAuthIdentityModel:
         """A new identity of ``user``, or the one that somebody stored a moment before."""
         made = self.model(
-            user_id=user.id, provider=who.provider, subject=who.subject, email=who.email
+            user_id=user.id,
+            provider=who.provider,
+            subject=who.subject,
+            email=text_or_none(who.email, EMAIL_CHARACTERS),
         )
         try:
             async with savepoint(session):

@@ -149,8 +149,8 @@ class _Desk:
         user_id, _, epoch = begun_by.partition(" ")
 
         async def work(session: AsyncSession) -> None:
-            user = await session.get(self._accounts.service.user_model, UUID(user_id))
-            # logged out everywhere while the browser was away
+            # logged out everywhere while the browser was away, or at this moment
+            user = await self._accounts.service.parts.lock(session, UUID(user_id))
             if user is None or user.auth_epoch != int(epoch):
                 raise OAuthAccountClosedError
             await self._accounts.link(session, user, login.user)
