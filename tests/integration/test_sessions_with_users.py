@@ -43,7 +43,7 @@ class Member(BaseUserModel):
 
 
 MemberToken = make_user_token_model(Member)
-MemberSession = make_session_model(metadata=Member.metadata)
+MemberSession = make_session_model(tablename="member_session", metadata=Member.metadata)
 
 
 class Codes:
@@ -167,3 +167,9 @@ async def test_what_raises_the_epoch_ends_the_sessions(shop: Any, what: str) -> 
     assert (await client.get("/auth/session/me")).status_code == 401
     assert (await other.get("/auth/session/me")).status_code == 200
     assert (await login(client)).status_code == (401 if what == "status" else 200)
+
+
+async def test_all_spellings_of_an_address_are_counted_as_one(shop: Any) -> None:
+    spellings = ["ana@bücher.example", "ana@xn--bcher-kva.example", "ana@b\ufe0fücher.example"]
+    tried = [await login(browser(shop), email=one, password="x") for one in spellings * 2]
+    assert [answer.status_code for answer in tried] == [401] * 3 + [429] * 3

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import (
     JSON,
@@ -248,6 +248,8 @@ async def test_a_uuid_may_come_as_text(db, shop, names):
         st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
     ),
 )
+@example(key="price__gte", value=2**63)
+@example(key="price", value=[-(2**70), None])
 async def test_no_filter_from_outside_is_more_than_a_422(db, shop, key, value):
     async with db.read_only() as session:
         with suppress(ValidationException):

@@ -15,6 +15,7 @@ from sqlalchemy.types import (
     BigInteger,
     DateTime,
     Enum,
+    Float,
     Integer,
     NullType,
     SmallInteger,
@@ -172,7 +173,11 @@ def _bits(column_type: TypeEngine[Any]) -> int:
 def _number(column_type: TypeEngine[Any], value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError("needs a number")
-    return _finite(value)
+    value = _finite(value)
+    if isinstance(value, int) and value.bit_length() > 63:
+        # no driver's integer holds it, but these columns compare with more than integers
+        return float(value) if isinstance(column_type, Float) else Decimal(value)
+    return value
 
 
 def _finite(value: float | Decimal) -> Any:

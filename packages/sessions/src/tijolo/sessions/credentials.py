@@ -22,7 +22,9 @@ class CredentialVerifier(Protocol):
     """Verifies an e-mail address and a password: ``tijolo.auth.users.UserAuthService``, or yours.
 
     It must take as long for an address that it does not know as for one that it knows, and must
-    not hash on the event loop (OWASP Authentication Cheat Sheet).
+    not hash on the event loop (OWASP Authentication Cheat Sheet). Where several spellings of an
+    address find one account it has ``account_name(email) -> str``, one name for all of them: what
+    attempts are counted by.
     """
 
     async def authenticate(self, session: Any, *, email: str, password: str) -> SessionUser | None:

@@ -56,9 +56,9 @@ class SignIn:
 
     async def run(self, session: Any, attempt: Attempt) -> tuple[SessionUser, tuple[str, ...]]:
         """The user, and how they proved it."""
-        address = attempt.ip
+        address, account = attempt.ip, self._account(attempt)
         if self.throttle is not None:
-            await self.throttle.reserve(attempt.account, address=address)
+            await self.throttle.reserve(account, address=address)
         try:
             user = await self.authenticate(session, email=attempt.email, password=attempt.password)
             amr = ("pwd", *await self._second_factor(session, user, attempt.code))
@@ -71,8 +71,13 @@ class SignIn:
             )
             raise
         if self.throttle is not None:
-            await self.throttle.succeeded(attempt.account)
+            await self.throttle.succeeded(account)
         return user, amr
+
+    def _account(self, attempt: Attempt) -> str:
+        # only who finds the account knows which spellings find it
+        name = getattr(self.verifier, "account_name", None)
+        return attempt.account if name is None else name(attempt.email)
 
     async def _second_factor(
         self, session: Any, user: SessionUser, code: str | None

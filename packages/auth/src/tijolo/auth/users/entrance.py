@@ -18,7 +18,6 @@ from tijolo.auth.principal import Principal
 from tijolo.auth.revocation import GuardedChecker
 from tijolo.auth.throttle import LoginThrottle, MailThrottle
 from tijolo.auth.token_verifier import TokenVerifier
-from tijolo.auth.users.addresses import normalize_email_or_none
 from tijolo.auth.users.echo import is_on_this_machine
 from tijolo.auth.users.locales import wanted_locale
 from tijolo.auth.users.models import BaseUserModel
@@ -49,7 +48,7 @@ class Entrance:
         A right password whose second factor is still to come counts as an attempt: else whoever
         has the password could guess codes without end.
         """
-        account = _account(email)
+        account = UserAuthService.account_name(email)
         await self.logins.reserve(account, address=get_client_ip(request))
         try:
             outcome = await self.service.login(session, email=email, password=password)
@@ -82,7 +81,7 @@ class Entrance:
     @asynccontextmanager
     async def mail_to(self, request: Request, email: str) -> AsyncGenerator[None]:
         """Count an e-mail that a stranger has sent to ``email``; what is refused sends none."""
-        account = _account(email)
+        account = UserAuthService.account_name(email)
         await self.mails.reserve(account, address=get_client_ip(request))
         try:
             yield
@@ -136,7 +135,3 @@ def make_access(service: UserAuthService, cookie: CookieTransport | None) -> Acc
         service.revocation, failure_mode=settings.ACCESS_REVOCATION_FAILURE_MODE
     )
     return AccessDependency(TokenAuthenticator(verifier, revocation=checker), cookie=cookie)
-
-
-def _account(email: str) -> str:
-    return normalize_email_or_none(email) or email.strip().casefold()

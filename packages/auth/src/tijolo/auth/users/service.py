@@ -19,6 +19,7 @@ from tijolo.auth.settings import JWTSettings
 from tijolo.auth.token_issuer import TokenIssuer
 from tijolo.auth.user_settings import AuthSettings
 from tijolo.auth.users.accounts import Accounts
+from tijolo.auth.users.addresses import normalize_email_or_none
 from tijolo.auth.users.administration import Administration
 from tijolo.auth.users.credentials import Credentials
 from tijolo.auth.users.epoch import EpochChecker
@@ -254,6 +255,11 @@ class UserAuthService:
             is_admin=is_admin,
             roles=roles,
         )
+
+    @staticmethod
+    def account_name(email: str) -> str:
+        """One name for all spellings of an address that lead to one account, to count by."""
+        return normalize_email_or_none(email) or email.strip().casefold()
 
     async def authenticate(
         self, session: AsyncSession, *, email: str, password: SecretStr | str
