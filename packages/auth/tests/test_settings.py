@@ -358,7 +358,7 @@ async def test_current_user_is_what_the_loader_gives():
 
 
 @pytest.mark.parametrize("mode", list(TokenMode))
-async def test_the_mode_alone_decides_whether_a_revocation_counts(mode):
+async def test_the_mode_alone_decides_whether_a_revocation_counts(mode, caplog):
     settings = make(TOKEN_MODE=mode, REVOCATION_CACHE_SECONDS=0)
     store = MemoryRevocationStore()
     deps = build_auth_deps(settings, revocation=store)
@@ -366,6 +366,7 @@ async def test_the_mode_alone_decides_whether_a_revocation_counts(mode):
     await store.revoke_token(made.token_id, expires_at=made.expires_at.timestamp())
     answer = (await get({"user": deps.get_current_user}, made.token))["user"]
     assert answer.status_code == (200 if mode is TokenMode.STATELESS else 401)
+    assert ("is never asked" in caplog.text) is (mode is TokenMode.STATELESS)
 
 
 def test_a_mode_that_asks_needs_somebody_to_ask():

@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         f"  {base}/docs               try it\n"
         f"  {base}/customers          customers, products and orders are beside it\n"
         f"  {base}/shelf              a page with a form\n"
-        f"  {base}/auth/signup        accounts; their e-mails are shown here\n"
+        f"  {base}/auth/...           POST signup and login; e-mails are shown here\n"
         f"  {base}/enter              the same with a browser; /devices is beside it\n"
         f"  {base}/metrics, /logs, /docintegration   what it does\n"
         f"  {base}/health/readiness   whether it is fit to serve\n",

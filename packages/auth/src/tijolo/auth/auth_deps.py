@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -28,6 +29,7 @@ from tijolo.auth.roles import ROLE_HIERARCHY, RoleHierarchy, RoleType
 from tijolo.auth.settings import JWTSettings
 from tijolo.auth.token_verifier import TokenVerifier
 
+_log = logging.getLogger("tijolo.auth")
 UserLoader = Callable[[Principal], Awaitable[Any]]
 
 
@@ -192,6 +194,8 @@ def _checker(
 ) -> tuple[RevocationChecker | None, RemoteRevocationClient | None]:
     mode, failure_mode = settings.TOKEN_MODE, settings.ACCESS_REVOCATION_FAILURE_MODE
     if mode is TokenMode.STATELESS:
+        if given is not None:
+            _log.warning("TOKEN_MODE=stateless: what was given as revocation= is never asked")
         return None, None
     seconds = settings.REVOCATION_CACHE_SECONDS if mode is TokenMode.HYBRID else 0.0
     if given is not None:
