@@ -54,7 +54,7 @@ async def backend(request, tmp_path, redis_url):
 @pytest_asyncio.fixture
 async def cache(backend, namespace, events):
     # a busy machine is no outage
-    made = Cache(backend, namespace=namespace, observers=[events], timeout_seconds=5, jitter=0)
+    made = Cache(backend, namespace=namespace, observers=[events], timeout_seconds=30, jitter=0)
     yield made
     await made.clear()
     await made.disconnect()
