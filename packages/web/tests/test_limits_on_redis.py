@@ -82,6 +82,7 @@ async def test_a_server_that_is_killed_and_started_again_under_load(own_redis, r
     assert "is back after" in told[1]
 
 
+@pytest.mark.redis
 async def test_hundreds_of_callers_at_once_are_no_outage(redis_connection):
     client, prefix = redis_connection
 
