@@ -20,6 +20,7 @@ from tijolo.auth import (
     LoginThrottle,
     LoginThrottleSettings,
     MailThrottle,
+    TokenVerifier,
 )
 from tijolo.auth.users import TokenCookies, UserStatus, make_auth_router
 from tijolo.web import MemoryRateLimitStore, TrustedProxyMiddleware, register_exception_handlers
@@ -139,6 +140,19 @@ async def test_a_password_is_changed_and_this_login_goes_on(client, signed_up):
     assert (await client.post("/auth/login", json=LOGIN)).status_code == 401
     new = {**LOGIN, "password": NEW_PASSWORD}
     assert (await client.post("/auth/login", json=new)).status_code == 200
+
+
+async def test_a_changed_password_proves_no_more_than_the_password(client, service, signed_up):
+    """With an old token of a strong login it made a fresh one, that could disable the factor."""
+    await signed_up(client)
+    me = await client.get("/auth/me", headers=bearer(await client.post("/auth/login", json=LOGIN)))
+    old = service.issuer.issue(me.json()["id"], auth_time=1_000_000, amr=["pwd", "otp", "mfa"])
+    change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    headers = {"Authorization": f"Bearer {old.token}"}
+    answer = await client.post("/auth/password-change", json=change, headers=headers)
+    assert answer.status_code == 200, answer.text
+    tokens = TokenVerifier.from_settings(service.jwt_settings)
+    assert tokens.verify(answer.json()["access_token"]).amr == {"pwd"}
 
 
 async def test_an_address_is_changed_when_the_new_one_is_confirmed(
