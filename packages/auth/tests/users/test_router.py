@@ -557,6 +557,29 @@ async def test_an_address_is_counted_behind_the_proxy_that_tells_it(make_service
 
 
 @sqlite_only
+async def test_an_ipv6_network_is_one_client_through_a_proxy_too(make_service):
+    logins, mails = throttled(AUTH_LOGIN_MAX_PER_ADDRESS=3)
+    app = app_of(make_service(throttle=logins), mail_throttle=mails)
+    app.add_middleware(TrustedProxyMiddleware, trusted_proxies=["10.0.0.1"])
+    names = iter(range(99))
+
+    async def guess(client, *forwarded):
+        login = {"email": f"u{next(names)}@example.com", "password": "uma senha errada"}
+        headers = [("X-Forwarded-For", value) for value in forwarded]
+        return (await client.post("/auth/login", json=login, headers=headers)).status_code
+
+    async with client_of(app, address="10.0.0.1") as proxy:
+        seen = [await guess(proxy, f"2001:db8:1:2:{n:x}::{n}") for n in range(4)]
+        assert seen == [401, 401, 401, 429]
+        assert await guess(proxy, "2001:db8:1:3::1") == 401
+        # a client's own header before the proxy's: the proxy's counts
+        assert await guess(proxy, "2001:db8:9:9::9", "2001:db8:1:2::ffff") == 429
+    async with client_of(app, address="2001:db8:5:5::1") as direct:
+        seen = [await guess(direct, f"2001:db8:7:{n}::1") for n in range(4)]
+        assert seen == [401, 401, 401, 429]
+
+
+@sqlite_only
 async def test_a_success_frees_the_account_and_never_the_address(make_service, signed_up):
     logins, mails = throttled(AUTH_LOGIN_MAX_PER_ACCOUNT=3, AUTH_LOGIN_MAX_PER_ADDRESS=8)
     service = make_service(throttle=logins)
