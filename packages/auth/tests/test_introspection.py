@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 
 import httpx
 import pytest
@@ -424,3 +425,49 @@ async def test_a_client_that_keeps_its_connections(served, make_verifier, issuer
         assert (await fetch(FetchRequest(url=f"{served}/moved"))).status == 307
         with pytest.raises(ResponseTooLargeError):
             await fetch(FetchRequest(url=f"{served}/large", max_bytes=1000))
+
+
+async def test_nobody_waits_again_and_again_for_an_issuer_that_is_dead(make_verifier, issuer):
+    """It takes connections and says nothing: each request was held for the whole timeout."""
+    answer = json.dumps({"active": True}).encode()
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer)
+    back = asyncio.Event()
+
+    async def silent(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        if back.is_set():
+            writer.write(whole)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = RemoteRevocationClient(
+        introspection_url=f"http://127.0.0.1:{port}/introspect",
+        private_api_secret=SECRET,
+        timeout_seconds=0.5,
+        cache_seconds=0,
+        retry_seconds=2,
+    )
+    tokens = TokenAuthenticator(make_verifier(), revocation=client)
+    took = []
+    for number in range(30):
+        token, began = issuer.issue(str(number)).token, time.monotonic()
+        with pytest.raises(RevocationUnavailableException):
+            await tokens.authenticate(token)
+        took.append(time.monotonic() - began)
+    assert sum(seconds >= 0.4 for seconds in took) <= 5
+    assert sorted(took)[len(took) // 2] < 0.1
+    assert client.failures <= 5
+    back.set()
+    async with asyncio.timeout(20):
+        while client.failures:
+            try:
+                await tokens.authenticate(issuer.issue("7").token)
+            except RevocationUnavailableException:
+                await asyncio.sleep(0.2)
+            else:
+                break
+    assert (await tokens.authenticate(issuer.issue("8").token)).subject == "8"
+    await client.close()
+    server.close()

@@ -1,10 +1,17 @@
 """JWKS published and consumed (2a rows 20 and 21)."""
 
 import asyncio
+import contextlib
 import json
+import logging
+import secrets
+import socket
+import threading
+from base64 import urlsafe_b64encode
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from tijolo.auth import (
@@ -13,6 +20,7 @@ from tijolo.auth import (
     JWKSClient,
     KeyRing,
     KeysUnavailableException,
+    ThreadedFetch,
     TokenAuthenticator,
     TokenIssuer,
     TokenKey,
@@ -77,6 +85,21 @@ def tokens(client):
     return TokenAuthenticator(TokenVerifier(client, issuer="i", audience="a"))
 
 
+@contextlib.contextmanager
+def served_by_uvicorn(app):
+    """The URL of ``app`` on a real socket."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+
+
 def served(ring, **options):
     app = FastAPI()
     app.include_router(make_jwks_router(ring, **options))
@@ -107,6 +130,22 @@ async def test_an_etag_spares_the_body():
             assert answer.headers["etag"] == etag
         ring.replace([TokenKey.generate("ES256")])
         assert (await http.get("/keys", headers={"If-None-Match": etag})).status_code == 200
+
+
+async def test_what_answers_get_answers_head():
+    """RFC 9110, section 9.1; who watches the route asks so."""
+    app = FastAPI()
+    app.include_router(make_jwks_router(KeyRing([TokenKey.generate("ES256")])))
+    with served_by_uvicorn(app) as url:
+        async with httpx.AsyncClient(base_url=url) as http:
+            got = await http.get("/.well-known/jwks.json")
+            head = await http.head("/.well-known/jwks.json")
+            same = {"If-None-Match": got.headers["etag"]}
+            known = await http.head("/.well-known/jwks.json", headers=same)
+    assert (head.status_code, head.content, known.status_code) == (200, b"", 304)
+    for name in ("content-type", "content-length", "cache-control", "etag"):
+        assert head.headers[name] == got.headers[name]
+    assert list(app.openapi()["paths"]["/.well-known/jwks.json"]) == ["get"]
 
 
 async def test_what_is_published_verifies_elsewhere(clock):
@@ -143,8 +182,7 @@ async def test_the_first_tokens_share_one_fetch(issuer, tokens):
 async def test_an_unknown_kid_asks_again_but_not_all_the_time(issuer, client, tokens, clock):
     await tokens.authenticate(issuer.token())
     issuer.ring.replace([*issuer.ring.keys, TokenKey.generate("ES256", kid="k2")])
-    clock.pass_seconds(10)
-    await tokens.authenticate(issuer.token())  # signed with k2
+    await tokens.authenticate(issuer.token())  # signed with k2, a moment after the first fetch
     assert len(issuer.asked) == 2
     stranger = Issuer([TokenKey.generate("ES256", kid="evil")])
     for _ in range(50):
@@ -155,6 +193,54 @@ async def test_an_unknown_kid_asks_again_but_not_all_the_time(issuer, client, to
     with pytest.raises(InvalidTokenException):
         await tokens.authenticate(stranger.token())
     assert len(issuer.asked) == 3
+
+
+async def test_keys_that_change_right_after_a_fetch_are_found_at_a_real_server():
+    """The issuer's second token of the new key was refused for ten seconds."""
+    ring, asked = KeyRing([TokenKey.generate("ES256", kid="k1")]), []
+    issuer = TokenIssuer(ring, issuer="i", audience="a")
+    app = FastAPI()
+    app.include_router(make_jwks_router(ring, path="/keys"))
+
+    fetch = ThreadedFetch()
+
+    async def counted(request):
+        asked.append(request.url)
+        return await fetch(request)
+
+    with served_by_uvicorn(app) as url:
+        client = JWKSClient(f"{url}/keys", counted)
+        tokens = TokenAuthenticator(TokenVerifier(client, issuer="i", audience="a"))
+        assert (await tokens.authenticate(issuer.issue("7").token)).subject == "7"
+        ring.replace([TokenKey.generate("EdDSA", kid="k2")])
+        rotated = [tokens.authenticate(issuer.issue(str(n)).token) for n in range(20)]
+        assert {p.subject for p in await asyncio.gather(*rotated)} == {str(n) for n in range(20)}
+        assert len(asked) == 2
+        forger = TokenIssuer(
+            KeyRing([TokenKey.generate("ES256", kid="evil")]), issuer="i", audience="a"
+        )
+        for _ in range(20):  # refused as no token, and the issuer hears nothing of it
+            with pytest.raises(InvalidTokenException) as refused:
+                await tokens.authenticate(forger.issue("7").token)
+            assert refused.value.status_code == 401
+        assert len(asked) == 2
+    await client.disconnect()
+    await fetch.close()
+
+
+async def test_made_up_ids_do_not_hinder_a_renewal_nor_a_renewal_them(
+    issuer, client, tokens, clock
+):
+    token = issuer.token()
+    await tokens.authenticate(token)
+    stranger = Issuer([TokenKey.generate("ES256", kid="evil")])
+    for second in range(1000):  # an attacker who never stops
+        with pytest.raises(InvalidTokenException):
+            await tokens.authenticate(stranger.token())
+        assert (await tokens.authenticate(token)).subject == "7"
+        assert len(issuer.asked) <= 2 + second / 10 + second / 300
+        clock.pass_seconds(1)
+    assert client.version() == 1
 
 
 async def test_old_keys_serve_while_new_ones_are_fetched(issuer, client, tokens, clock):
@@ -218,6 +304,39 @@ async def test_keys_that_cannot_be_used_are_skipped(issuer, client, tokens):
     issuer.extra = FOREIGN
     assert (await tokens.authenticate(issuer.token())).subject == "7"
     assert [client.find(entry["kid"], "ES256") for entry in FOREIGN[:4]] == [None] * 4
+
+
+def rsa_jwk(bits, *, exponent=65537, kid="k"):
+    """A modulus of that size, which nobody has to have a key of."""
+
+    def number(value):
+        length = (value.bit_length() + 7) // 8
+        return urlsafe_b64encode(value.to_bytes(length, "big")).rstrip(b"=").decode()
+
+    modulus = secrets.randbits(bits) | 1 | 1 << (bits - 1)
+    return {"kty": "RSA", "alg": "RS256", "n": number(modulus), "e": number(exponent), "kid": kid}
+
+
+@pytest.mark.parametrize(
+    ("jwk", "said"),
+    [(rsa_jwk(1024), "2048 to 8192 bits, got 1024"), (rsa_jwk(8200), "bits, got 8200"),
+     (rsa_jwk(16384), "bits, got 16384"),
+     (rsa_jwk(2048, exponent=2**2000 + 1), "exponent of 32 bits at most, got 2001"),
+     (rsa_jwk(2048, exponent=2**33 + 1, kid="x" * 9999), "got 34")],
+    ids=["short", "long", "longer", "exponent", "name"],
+)  # fmt: skip
+async def test_a_key_that_is_weak_or_costs_too_much_is_skipped_aloud(
+    issuer, client, tokens, caplog, jwk, said
+):
+    """Of 16384 bits, or with an exponent as long as its modulus, each signature costs 2 ms."""
+    caplog.set_level(logging.WARNING, "tijolo.auth.jwks")
+    issuer.extra = [jwk, rsa_jwk(8192, kid="largest")]
+    assert (await tokens.authenticate(issuer.token())).subject == "7"
+    assert client.find(jwk["kid"], "RS256") is None
+    assert client.find("largest", "RS256") is not None
+    (record,) = caplog.records
+    assert said in record.getMessage()
+    assert len(record.getMessage()) < 200
 
 
 @pytest.mark.parametrize(
@@ -297,7 +416,7 @@ async def test_an_issuer_that_starts_later_is_found_within_a_second(issuer, clie
             await tokens.authenticate(
                 Issuer([TokenKey.generate("ES256", kid=f"made-up-{n}")]).token()
             )
-    assert len(issuer.asked) == 2  # with keys, made-up ids wait for the cooldown
+    assert len(issuer.asked) == 3  # with keys, one made-up id asks, and the others wait
 
 
 async def test_only_the_algorithms_that_are_wanted(issuer, clock):

@@ -100,7 +100,7 @@ def test_a_public_key_is_no_secret():
 def test_a_key_is_of_the_kind_and_strength_of_its_algorithm():
     small = rsa.generate_private_key(65537, 1024)
     curve = ec.generate_private_key(ec.SECP384R1())
-    with pytest.raises(InvalidKeyError, match="2048 bits or more, got 1024"):
+    with pytest.raises(InvalidKeyError, match="2048 to 8192 bits, got 1024"):
         TokenKey.from_pem(private=pem_of(small), algorithm="RS256")
     with pytest.raises(InvalidKeyError, match="secp256r1, got secp384r1"):
         TokenKey.from_pem(private=pem_of(curve), algorithm="ES256")

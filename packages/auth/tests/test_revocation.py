@@ -183,10 +183,10 @@ class Scripted:
         return self.answer
 
 
-async def test_who_cannot_be_asked_is_a_503_or_a_yes(caplog):
+async def test_who_cannot_be_asked_is_a_503_or_a_yes(caplog, clock):
     checker = Scripted()
-    closed = GuardedChecker(checker)
-    opened = GuardedChecker(checker, failure_mode=FailureMode.OPEN)
+    closed = GuardedChecker(checker, clock=clock)
+    opened = GuardedChecker(checker, failure_mode=FailureMode.OPEN, clock=clock)
     checker.answer = OSError("redis://:geheim@host is down")
     for _ in range(3):
         with pytest.raises(RevocationUnavailableException) as error:
@@ -195,11 +195,31 @@ async def test_who_cannot_be_asked_is_a_503_or_a_yes(caplog):
         assert error.value.headers["Retry-After"] == "1"
         assert not await opened.is_revoked(principal(), "")
     checker.answer = False
+    clock.pass_seconds(1)
     await closed.is_revoked(principal(), "")
     told = [record.levelname for record in caplog.records]
     assert told == ["ERROR", "ERROR", "WARNING"]  # once for each guard, and its end
     assert closed.failures == 3
     assert "geheim" not in caplog.text
+
+
+async def test_who_is_down_is_asked_by_one_request_in_a_second(clock):
+    checker = Scripted()
+    closed = GuardedChecker(checker, clock=clock)
+    opened = GuardedChecker(checker, failure_mode=FailureMode.OPEN, clock=clock)
+    checker.answer = OSError("down")
+    for _ in range(50):
+        with pytest.raises(RevocationUnavailableException) as refused:
+            await closed.is_revoked(principal(), "")
+        assert refused.value.headers["Retry-After"] == "1"
+        assert not await opened.is_revoked(principal(), "")
+    assert checker.asked == 2 * 3
+    checker.answer = True  # it is back, and nobody is let in by what was remembered of the outage
+    clock.pass_seconds(1)
+    for _ in range(5):
+        assert await closed.is_revoked(principal(), "")
+        assert await opened.is_revoked(principal(), "")
+    assert checker.asked == 2 * 3 + 2 * 5
 
 
 async def test_who_does_not_answer_in_time_has_failed():

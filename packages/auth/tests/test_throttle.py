@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -249,8 +250,11 @@ async def test_a_success_never_gives_the_address_anything_back(backend):
 async def test_who_logs_in_all_day_is_not_refused(backend):
     throttle = login_throttle(backend, AUTH_LOGIN_MAX_PER_ACCOUNT=3)
     for n in range(250):
-        await throttle.reserve("ana", address=f"198.51.{n}.1")
-        await throttle.succeeded("ana")
+        assert not await refused(throttle.reserve("ana", address=f"198.51.{n}.1"))
+        assert await throttle.succeeded("ana")
+    # and nothing was counted meanwhile
+    left = [await refused(throttle.reserve("ana", address=f"198.52.{n}.1")) for n in range(4)]
+    assert left == [False, False, False, True]
 
 
 async def test_a_success_gives_no_guesses_to_others(backend):
@@ -289,10 +293,15 @@ async def test_a_success_ends_a_row_of_failures():
     for _ in range(10):
         for _ in range(19):
             Clock.now += 900
-            await throttle.reserve("ana")
+            assert not await refused(throttle.reserve("ana"))
         Clock.now += 900
-        await throttle.reserve("ana")
-        await throttle.succeeded("ana")
+        assert not await refused(throttle.reserve("ana"))
+        assert await throttle.succeeded("ana")
+    tried = 0
+    for _ in range(40):  # a row that nothing ends does end
+        Clock.now += 900
+        tried += not await refused(throttle.reserve("ana"))
+    assert tried == 20
 
 
 async def test_ipv6_clients_are_counted_by_their_network(backend):
@@ -308,8 +317,8 @@ async def test_ipv6_clients_are_counted_by_their_network(backend):
 async def test_an_address_that_nobody_knows_is_not_shared_by_strangers(caplog):
     throttle = login_throttle(MemoryRateLimitStore(), AUTH_LOGIN_MAX_PER_ADDRESS=1)
     for n in range(5):
-        await throttle.reserve(f"u{n}", address=None)
-        await throttle.reserve(f"v{n}", address="unix:")
+        assert not await refused(throttle.reserve(f"u{n}", address=None))
+        assert not await refused(throttle.reserve(f"v{n}", address="unix:"))
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
@@ -327,9 +336,28 @@ def test_more_than_a_hundred_in_a_row_are_refused_as_a_setting():
         LoginThrottleSettings(AUTH_LOGIN_MAX_CONSECUTIVE_FAILURES=101)
 
 
-def test_the_environment_is_the_applications_to_read(monkeypatch):
-    monkeypatch.setenv("AUTH_LOGIN_MAX_PER_ACCOUNT", "not a number")
-    LoginThrottle(MemoryRateLimitStore())
+async def test_the_environment_is_the_applications_to_read(monkeypatch):
+    monkeypatch.setenv("AUTH_LOGIN_MAX_PER_ACCOUNT", "1")
+    throttle = LoginThrottle(MemoryRateLimitStore())
+    assert [await refused(throttle.reserve("ana")) for _ in range(11)] == [False] * 10 + [True]
+
+
+LONG = os.environ.get("TIJOLO_LONG_TESTS") == "1"
+
+
+async def test_a_flood_of_names_and_networks_frees_no_account_that_is_locked():
+    """With TIJOLO_LONG_TESTS=1 a million names; each takes the place of one that is not locked."""
+    flood, places = (1_000_000, 100_000) if LONG else (30_000, 3_000)
+    store = MemoryRateLimitStore(max_keys=places, clock=lambda: 0.0)
+    throttle = login_throttle(store, AUTH_LOGIN_MAX_PER_ACCOUNT=3)
+    locked = [f"user{n}" for n in range(50)]
+    for name in locked:
+        assert [await refused(throttle.reserve(name)) for _ in range(4)][2:] == [False, True]
+    for n in range(flood):  # each from a /64 of its own, of which a /32 has four thousand million
+        address = f"2001:db8:{n >> 16:x}:{n & 0xFFFF:x}::1"
+        assert not await refused(throttle.reserve(f"made-up-{n}", address=address))
+    assert len(store) == places
+    assert [name for name in locked if not await refused(throttle.reserve(name))] == []
 
 
 # --- a store that is down

@@ -123,8 +123,26 @@ async def test_more_rights_mean_a_new_id_and_the_old_one_is_dead_at_once(
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
     assert after["rotated_from"] == before["session_id"]
     proved = path == "/step-up"
-    assert after["amr"] == (["pwd", "otp"] if proved else ["pwd"])
+    assert after["amr"] == (["otp"] if proved else ["pwd"])
     assert (after["auth_time"] != before["auth_time"]) is proved
+
+
+async def test_amr_tells_of_the_authentication_of_auth_time_and_of_no_older_one(
+    make_shop: Any,
+) -> None:
+    """An old code and a fresh password are no fresh code (RFC 8176, RFC 9470)."""
+    routes = APIRouter()
+
+    @routes.post("/password-again")
+    async def password_again(session: CurrentRequestSession) -> tuple[str, ...]:
+        return (await session.step_up("pwd", "pwd")).amr
+
+    shop = make_shop(routes=routes)
+    browser = await shop.signed_in()
+    assert (await browser.post("/step-up")).json() == ["otp"]
+    shop.clock.advance(3600)
+    assert (await browser.post("/password-again")).json() == ["pwd"]
+    assert (await browser.get("/orders")).json()["amr"] == ["pwd"]
 
 
 @pytest.mark.parametrize("path", ["/step-up", "/become-seller"])

@@ -15,6 +15,7 @@ pytest.importorskip("tijolo.http.client", reason="tijolo-http is not installed")
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from tijolo.auth import TokenKey
 from tijolo.auth.oauth import MemoryUsedStates, OAuthLogins, UnsafeReturnException
 
 SITE = "https://shop.example"
@@ -296,6 +297,14 @@ async def test_nobody_is_sent_to_another_site(browser, path):
 
 
 # A provider, or a store, that is down
+
+
+async def test_a_provider_may_change_its_keys_between_two_logins(browser, provider):
+    """OpenID Connect Core, 10.1.1. The second was a 502 for ten seconds."""
+    for kid in ("k1", "k2"):
+        provider.key = TokenKey.generate("ES256", kid=kid)
+        assert (await browser.whole_login()).status_code == 200
+    assert provider.times("/jwks") == 2
 
 
 async def test_a_provider_that_is_down_before_the_login(browser, provider):

@@ -458,6 +458,39 @@ async def test_googles_hosted_domain_is_checked_not_only_asked_for(
     assert await google_login(client, place, provider, flow)
 
 
+@pytest.mark.parametrize(
+    ("hd", "domains"),
+    [(None, set()), ("Shop.example", {"shop.example"}), (7, set()), (["shop.example"], set()),
+     ("", set())],
+)  # fmt: skip
+async def test_google_speaks_for_the_addresses_that_it_hands_out(
+    make_google, provider, flow, hd, domains
+):
+    """Gmail's and those of the Workspace, not every address that somebody once had."""
+    make, place = make_google
+    client = make()
+    provider.change_claims = lambda claims: {**claims, "hd": hd}
+    user = await client.fetch_user(await google_login(client, place, provider, flow))
+    assert user.email_verified
+    assert user.email_domains == {"gmail.com", *domains}
+
+
+async def test_an_issuer_speaks_for_the_domains_that_it_is_given(make_client, provider, flow):
+    provider.change_claims = lambda claims: {**claims, "hd": "example.com"}  # Google's own claim
+    for given, taken in ((), set()), (["Loja.example"], {"loja.example"}):
+        client = make_client(email_domains=given)
+        user = await client.fetch_user(await exchanged(client, provider, flow))
+        assert user.email_domains == taken
+
+
+@pytest.mark.parametrize(
+    "domains", ["loja.example", ["*"], ["@loja.example"], [""], ["l\u00f6ja.de"]]
+)
+async def test_domains_that_are_none(make_client, domains):
+    with pytest.raises((TypeError, ValueError), match="email_domains"):
+        make_client(email_domains=domains)
+
+
 # GitHub: OAuth 2.0 and an API
 
 

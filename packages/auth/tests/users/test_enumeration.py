@@ -88,7 +88,10 @@ def reset(email):
 
 async def test_a4_a_login_of_nobody_takes_as_long_as_a_wrong_password(neutral, db, call, ana):
     await call("create_user", email="sus@exemplo.com.br", password=PASSWORD, status="suspended")
-    for other in ("ninguem@exemplo.com.br", "sus@exemplo.com.br", "not an address"):
+    await call("signup", email="pendente@exemplo.com.br", password=PASSWORD)
+    await call("create_user", email="sem@exemplo.com.br")  # without a password, as of a provider
+    others = [f"{who}@exemplo.com.br" for who in ("ninguem", "sus", "pendente", "sem")]
+    for other in (*others, "not an address"):
         assert_alike(*await alternate(neutral, db, 15, login(EMAIL), login(other)))
 
 

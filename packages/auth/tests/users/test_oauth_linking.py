@@ -44,6 +44,8 @@ _models = {}
 
 
 def google(subject="g-1", email="bia@example.com", verified=True, **more):
+    """Of a provider that hands out the addresses of these tests."""
+    more.setdefault("email_domains", frozenset({"example.com", "exemplo.com.br"}))
     return OAuthUser(
         provider="google", subject=subject, email=email, email_verified=verified, **more
     )
@@ -120,12 +122,20 @@ async def test_an_address_that_both_sides_have_verified_links(accounts, do, ana,
         google(email=None),
         google(email="no address"),
         google(email="ana@exemplo.com.br\x00"),
-        OAuthUser(provider="oidc", subject="1", email="ana@exemplo.com.br", email_verified=True),
+        OAuthUser(provider="github", subject="1", email="ana@exemplo.com.br", email_verified=True),
+        google(email="ana@exemplo.com.br", email_domains=frozenset({"gmail.com"})),
+        google(email="ana@exemplo.com.br", email_domains=frozenset({"com.br", "", "@", "*"})),
+        google(email='"a@gmail.com"@exemplo.com.br', email_domains=frozenset({"gmail.com"})),
+        google(email="ana@exemplo.com.br@gmail.com", email_domains=frozenset({"gmail.com"})),
+        google(email="ana@exemplo.com.br\uff20gmail.com", email_domains=frozenset({"gmail.com"})),
     ],
-    ids=lambda who: f"{who.provider} {who.email!r} {who.email_verified}",
+    ids=lambda who: f"{who.provider} {who.email!r} {who.email_verified} {[*who.email_domains]}",
 )
 async def test_an_address_that_proves_nothing_opens_no_account(accounts, do, ana, count, who):
-    """A30: ``email_verified: false``, and an issuer that anybody could make say so."""
+    """A30: ``email_verified: false``, and an issuer that speaks of others' addresses.
+
+    At Google and GitHub somebody who left a company keeps an account with its address.
+    """
     with pytest.raises(OAuthLinkRequiredError) as refused:
         await do(accounts.log_in, who)
     assert await count() == 0
@@ -159,7 +169,7 @@ async def test_an_issuer_may_be_trusted_by_name(service, identity_model, do, ana
     who = OAuthUser(provider="oidc", subject="1", email="ana@exemplo.com.br", email_verified=True)
     assert (await do(accounts.log_in, who)).user_id == ana.id
     with pytest.raises(OAuthLinkRequiredError):
-        await do(accounts.log_in, google())
+        await do(accounts.log_in, google(email_domains=frozenset()))
     with pytest.raises(TypeError, match="list"):
         OAuthAccounts(service, identity_model, trusted_emails="oidc")
 

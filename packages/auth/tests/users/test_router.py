@@ -20,6 +20,7 @@ from tijolo.auth import (
     LoginThrottle,
     LoginThrottleSettings,
     MailThrottle,
+    TokenVerifier,
 )
 from tijolo.auth.users import TokenCookies, UserStatus, make_auth_router
 from tijolo.web import MemoryRateLimitStore, TrustedProxyMiddleware, register_exception_handlers
@@ -139,6 +140,19 @@ async def test_a_password_is_changed_and_this_login_goes_on(client, signed_up):
     assert (await client.post("/auth/login", json=LOGIN)).status_code == 401
     new = {**LOGIN, "password": NEW_PASSWORD}
     assert (await client.post("/auth/login", json=new)).status_code == 200
+
+
+async def test_a_changed_password_proves_no_more_than_the_password(client, service, signed_up):
+    """With an old token of a strong login it made a fresh one, that could disable the factor."""
+    await signed_up(client)
+    me = await client.get("/auth/me", headers=bearer(await client.post("/auth/login", json=LOGIN)))
+    old = service.issuer.issue(me.json()["id"], auth_time=1_000_000, amr=["pwd", "otp", "mfa"])
+    change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    headers = {"Authorization": f"Bearer {old.token}"}
+    answer = await client.post("/auth/password-change", json=change, headers=headers)
+    assert answer.status_code == 200, answer.text
+    tokens = TokenVerifier.from_settings(service.jwt_settings)
+    assert tokens.verify(answer.json()["access_token"]).amr == {"pwd"}
 
 
 async def test_an_address_is_changed_when_the_new_one_is_confirmed(
@@ -539,6 +553,29 @@ async def test_an_address_is_counted_behind_the_proxy_that_tells_it(make_service
         assert await guess(proxy, 5, "203.0.113.10") == 401
     async with client_of(app, address="198.51.100.7") as direct:
         seen = [await guess(direct, n, f"1.2.3.{n}") for n in range(4)]
+        assert seen == [401, 401, 401, 429]
+
+
+@sqlite_only
+async def test_an_ipv6_network_is_one_client_through_a_proxy_too(make_service):
+    logins, mails = throttled(AUTH_LOGIN_MAX_PER_ADDRESS=3)
+    app = app_of(make_service(throttle=logins), mail_throttle=mails)
+    app.add_middleware(TrustedProxyMiddleware, trusted_proxies=["10.0.0.1"])
+    names = iter(range(99))
+
+    async def guess(client, *forwarded):
+        login = {"email": f"u{next(names)}@example.com", "password": "uma senha errada"}
+        headers = [("X-Forwarded-For", value) for value in forwarded]
+        return (await client.post("/auth/login", json=login, headers=headers)).status_code
+
+    async with client_of(app, address="10.0.0.1") as proxy:
+        seen = [await guess(proxy, f"2001:db8:1:2:{n:x}::{n}") for n in range(4)]
+        assert seen == [401, 401, 401, 429]
+        assert await guess(proxy, "2001:db8:1:3::1") == 401
+        # a client's own header before the proxy's: the proxy's counts
+        assert await guess(proxy, "2001:db8:9:9::9", "2001:db8:1:2::ffff") == 429
+    async with client_of(app, address="2001:db8:5:5::1") as direct:
+        seen = [await guess(direct, f"2001:db8:7:{n}::1") for n in range(4)]
         assert seen == [401, 401, 401, 429]
 
 

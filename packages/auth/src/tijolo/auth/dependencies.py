@@ -182,7 +182,10 @@ def make_bearer_token_dependency(
     bearer_scheme: HTTPBearer | None = None,
     cookie: CookieTransport | None = None,
     error_message: str = UNAUTHORIZED_MESSAGE,
-) -> Callable[..., Awaitable[dict[str, Any]]]: ...
+) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """The claims of the request's token; a 401 without a good one."""
+
+
 @overload
 def make_bearer_token_dependency(
     tokens: JWTUtils,
@@ -191,7 +194,10 @@ def make_bearer_token_dependency(
     bearer_scheme: HTTPBearer | None = None,
     cookie: CookieTransport | None = None,
     error_message: str = UNAUTHORIZED_MESSAGE,
-) -> Callable[..., Awaitable[dict[str, Any] | None]]: ...
+) -> Callable[..., Awaitable[dict[str, Any] | None]]:
+    """The claims of the request's token; where ``soft``, None without a good one."""
+
+
 @overload
 def make_bearer_token_dependency(
     tokens: Authenticator,
@@ -200,7 +206,10 @@ def make_bearer_token_dependency(
     bearer_scheme: HTTPBearer | None = None,
     cookie: CookieTransport | None = None,
     error_message: str = UNAUTHORIZED_MESSAGE,
-) -> Callable[..., Awaitable[Principal]]: ...
+) -> Callable[..., Awaitable[Principal]]:
+    """The principal of the request's token; a 401 without a good one."""
+
+
 @overload
 def make_bearer_token_dependency(
     tokens: Authenticator,
@@ -209,7 +218,10 @@ def make_bearer_token_dependency(
     bearer_scheme: HTTPBearer | None = None,
     cookie: CookieTransport | None = None,
     error_message: str = UNAUTHORIZED_MESSAGE,
-) -> Callable[..., Awaitable[Principal | None]]: ...
+) -> Callable[..., Awaitable[Principal | None]]:
+    """The principal of the request's token; where ``soft``, None without a good one."""
+
+
 def make_bearer_token_dependency(
     tokens: Authenticator | JWTUtils,
     *,

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Header, Response
 
 from tijolo.auth.fetching import Fetch, FetchError, FetchRequest, FetchResponse, check_url
 from tijolo.auth.key_ring import KeyRing, find_key
-from tijolo.auth.keys import ALGORITHMS, InvalidKeyError, TokenKey
+from tijolo.auth.keys import ALGORITHMS, InvalidKeyError, KeySizeError, TokenKey
 from tijolo.core import ServiceUnavailableException
 
 JWKS_PATH = "/.well-known/jwks.json"
@@ -75,13 +75,6 @@ def make_jwks_router(
     router = APIRouter(tags=list(tags or ["auth"]))
     control = f"public, max-age={max_age_seconds}, stale-while-revalidate={max_age_seconds}"
 
-    @router.get(
-        path,
-        name="jwks",
-        response_class=Response,
-        summary="Public keys of the tokens",
-        responses=_PUBLISHED,
-    )
     async def jwks(if_none_match: Annotated[str | None, Header()] = None) -> Response:
         body = json.dumps({"keys": [key.to_jwk() for key in keys.published()]}).encode()
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
@@ -90,6 +83,16 @@ def make_jwks_router(
             return Response(status_code=304, headers=headers)
         return Response(body, media_type=_MEDIA_TYPE, headers=headers)
 
+    router.add_api_route(
+        path,
+        jwks,
+        name="jwks",
+        response_class=Response,
+        summary="Public keys of the tokens",
+        responses=_PUBLISHED,
+    )
+    # RFC 9110, section 9.3.2: what answers GET answers HEAD; the server leaves the body out
+    router.add_api_route(path, jwks, methods=["HEAD"], include_in_schema=False)
     return router
 
 
@@ -98,9 +101,9 @@ class JWKSClient:
 
     Keys are fetched once for everybody who waits, believed for ``fresh_seconds`` (or the
     answer's shorter ``max-age``), and then renewed in the background while the old ones serve.
-    An unknown ``kid`` asks again, but not within ``cooldown_seconds``: made-up ids cost the issuer
-    nothing. When it stays silent, its keys are believed for ``max_stale_seconds``; without any it
-    is asked every second.
+    An unknown ``kid`` asks again at once, but only one in ``cooldown_seconds`` does: made-up ids
+    cost the issuer next to nothing, and are no good token until then. When it stays silent, its
+    keys are believed for ``max_stale_seconds``; without any it is asked every second.
 
     Keys of kinds or algorithms that are not used here are skipped. It is a ``Resource``; where it
     is not connected, the first token fetches.
@@ -111,7 +114,7 @@ class JWKSClient:
         algorithms: Which may be believed; never those of HMAC.
         fresh_seconds: Age at which keys are renewed.
         max_stale_seconds: Age at which keys that could not be renewed are dropped.
-        cooldown_seconds: Least time between two fetches.
+        cooldown_seconds: Least time between two renewals, and between two unknown ids that ask.
         timeout_seconds: Longest wait for one.
         max_bytes: Largest document.
         max_keys: How many keys of it are read.
@@ -152,7 +155,7 @@ class JWKSClient:
         self._keys: dict[str, TokenKey] = {}
         self._version = 0
         self._etag: str | None = None
-        self._renew_at = self._drop_at = self._may_ask_at = float("-inf")
+        self._renew_at = self._drop_at = self._may_renew_at = self._may_look_at = float("-inf")
         self._task: asyncio.Task[bool] | None = None
         self._down = False
 
@@ -182,7 +185,7 @@ class JWKSClient:
         if now >= self._renew_at:
             if now >= self._drop_at and self._keys:
                 self._take({}, None)
-            if self._keys and now >= self._may_ask_at:
+            if self._keys and now >= self._may_renew_at:
                 # old keys serve while this runs
                 with contextlib.suppress(RuntimeError):  # no event loop: the next request
                     self._start()
@@ -193,7 +196,10 @@ class JWKSClient:
         return find_key(self._keys, kid, algorithm, 0.0)
 
     async def refresh(self) -> bool:
-        """Fetch now, unless that was done a moment ago; whether the keys have changed.
+        """Fetch for a key that is not there; whether the keys have changed.
+
+        It is not done twice in ``cooldown_seconds``. A renewal a moment ago is no hindrance: it may
+        have come just before the issuer changed its keys.
 
         Raises:
             KeysUnavailableException: There are no keys at all.
@@ -206,9 +212,18 @@ class JWKSClient:
 
     async def _refreshed(self) -> None:
         running = self._task is not None and not self._task.done()
-        if running or self._clock() >= self._may_ask_at:
+        if running or self._may_ask():
             # whoever gives up does not take the others' answer away, nor does disconnect() end them
             await asyncio.wait([self._start()])
+
+    def _may_ask(self) -> bool:
+        now = self._clock()
+        if not self._keys:
+            return now >= self._may_renew_at
+        if now < self._may_look_at:
+            return False
+        self._may_look_at = now + self._cooldown
+        return True
 
     def _start(self) -> asyncio.Task[bool]:
         if self._task is None or self._task.done():
@@ -216,7 +231,7 @@ class JWKSClient:
         return self._task
 
     async def _load(self) -> bool:
-        self._may_ask_at = self._clock() + self._cooldown
+        self._may_renew_at = self._clock() + self._cooldown
         headers = {"Accept": f"{_MEDIA_TYPE}, application/json"}
         if self._etag and self._keys:
             headers["If-None-Match"] = self._etag
@@ -271,7 +286,7 @@ class JWKSClient:
 
     def _failed(self, error: Exception) -> None:
         if not self._keys:  # an issuer that starts after us should not be waited for long
-            self._may_ask_at = min(self._may_ask_at, self._clock() + _IMPATIENT_SECONDS)
+            self._may_renew_at = min(self._may_renew_at, self._clock() + _IMPATIENT_SECONDS)
         if not self._down:
             self._down = True
             state = "the old ones serve" if self._keys else "no token can be verified"
@@ -296,10 +311,12 @@ def read_jwks(
     allowed = frozenset(algorithms)
     keys: dict[str, TokenKey] = {}
     for entry in cast("list[object]", entries)[:max_keys]:
+        jwk = cast("dict[str, Any]", entry if isinstance(entry, dict) else {})
         try:
-            key = TokenKey.from_jwk(
-                cast("dict[str, Any]", entry if isinstance(entry, dict) else {})
-            )
+            key = TokenKey.from_jwk(jwk)
+        except KeySizeError as error:  # the issuer signs with it, and wonders
+            _log.warning("the key %.64r of a JWKS is skipped: %s", jwk.get("kid"), error)
+            continue
         except InvalidKeyError as error:
             _log.debug("a key is skipped: %s", error)
             continue

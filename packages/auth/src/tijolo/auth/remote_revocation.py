@@ -24,7 +24,8 @@ class RemoteRevocationClient:
 
     An answer is believed for ``cache_seconds``, and requests with the same token share one
     question; that long, and while an answer is on its way, a revoked token may still pass. With 0
-    every request asks for itself.
+    every request asks for itself. An issuer that is down is left alone but for one request in
+    ``retry_seconds``, as ``GuardedChecker`` does it: nobody else waits for its timeout.
 
     Args:
         introspection_url: Of the issuer.
@@ -36,6 +37,7 @@ class RemoteRevocationClient:
         cache_seconds: How long an answer is believed; 0 asks at every request.
         cache_size: Answers that are remembered; the oldest gives way.
         header_name: The header of the secret.
+        retry_seconds: How long an issuer that is down is left alone.
         clock: Monotonic seconds.
 
     Raises:
@@ -53,6 +55,7 @@ class RemoteRevocationClient:
         cache_seconds: float = 2.0,
         cache_size: int = 10_000,
         header_name: str = INTERNAL_TOKEN_HEADER,
+        retry_seconds: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._own = ThreadedFetch() if fetch is None else None
@@ -71,6 +74,7 @@ class RemoteRevocationClient:
             timeout_seconds=timeout_seconds,
             cache_seconds=cache_seconds,
             cache_size=cache_size,
+            retry_seconds=retry_seconds,
             clock=clock,
         )
 

@@ -51,10 +51,10 @@ def make_role_dependency(
     Raises:
         ValueError: for no role, or one that is not in the hierarchy.
     """
-    names = _required("required_roles", required_roles)
     return _holding(
         tokens,
-        [hierarchy.satisfying(name) if hierarchy else frozenset([name]) for name in names],
+        _required("required_roles", required_roles),
+        hierarchy=hierarchy,
         held=lambda principal: _claim(principal, roles_claim),
         require_all=require_all,
         refusal=lambda: InsufficientRoleException(forbidden_message),
@@ -92,7 +92,7 @@ def make_permission_dependency(
     """
     return _holding(
         tokens,
-        [frozenset([name]) for name in _required("required_permissions", required_permissions)],
+        _required("required_permissions", required_permissions),
         held=lambda principal: _claim(principal, permissions_claim),
         require_all=require_all,
         refusal=lambda: InsufficientPermissionException(forbidden_message),
@@ -125,7 +125,7 @@ def make_scope_dependency(
     names = _required("required_scopes", required_scopes)
     return _holding(
         tokens,
-        [frozenset([name]) for name in names],
+        names,
         held=lambda principal: principal.scopes,
         require_all=True,
         refusal=lambda: InsufficientScopeException(names),
@@ -191,14 +191,18 @@ def make_recent_auth_dependency(
 
 def _holding(
     tokens: Authenticator | JWTUtils,
-    alternatives: list[frozenset[str]],
+    names: list[str],
     *,
     held: Callable[[Principal], frozenset[str]],
     require_all: bool,
     refusal: Callable[[], ForbiddenException],
+    hierarchy: RoleHierarchy | None = None,
     **access: Any,
 ) -> AccessDependency:
-    """A dependency for those who hold one name of each of ``alternatives``, or of one of them."""
+    """A dependency for those who hold all of ``names``, or one; higher roles stand for lower."""
+    alternatives = [
+        hierarchy.satisfying(name) if hierarchy else frozenset([name]) for name in names
+    ]
     combine = all if require_all else any
 
     def check(principal: Principal) -> None:

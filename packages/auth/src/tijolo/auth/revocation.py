@@ -12,6 +12,7 @@ from typing import Protocol
 from tijolo.auth._claims import MAX_EPOCH, is_epoch, is_moment
 from tijolo.auth.principal import Principal
 from tijolo.core import BaseStrEnum, ServiceUnavailableException
+from tijolo.core.breaker import Breaker
 
 _SWEPT_AT_ONCE = 100
 _log = logging.getLogger("tijolo.auth.revocation")
@@ -186,12 +187,16 @@ class GuardedChecker:
     revoked is not overruled by an answer that was longer on its way. The oldest of ``cache_size``
     gives way. A failure is logged once, and its end again.
 
+    After three failures in a row one request in ``retry_seconds`` asks; to the others the failure
+    mode applies at once, without the wait.
+
     Args:
         checker: Who is asked.
         failure_mode: What happens while it does not answer.
         timeout_seconds: Longest wait for an answer.
         cache_seconds: 0 asks every time.
         cache_size: Answers that are remembered.
+        retry_seconds: How long a checker that is down is left alone.
         clock: Monotonic seconds.
 
     Raises:
@@ -206,6 +211,7 @@ class GuardedChecker:
         timeout_seconds: float = 3.0,
         cache_seconds: float = 0.0,
         cache_size: int = 10_000,
+        retry_seconds: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if timeout_seconds <= 0 or cache_seconds < 0 or cache_size < 1:
@@ -217,7 +223,7 @@ class GuardedChecker:
         self.failures = 0
         self._cache_size = cache_size
         self._cache: dict[str, tuple[bool, float]] = {}
-        self._down = False
+        self._breaker = Breaker(retry_seconds, clock=clock)
         self._clock = clock
 
     async def is_revoked(self, principal: Principal, token: str) -> bool:
@@ -229,20 +235,25 @@ class GuardedChecker:
         known = self._known(principal.token_id)
         if known is not None:
             return known
+        if self._breaker.failures and not self._breaker.may_try():
+            return self._without_answer(None)
         asked = self._clock()
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 revoked = await self.checker.is_revoked(principal, token)
         except Exception as error:
             self._failed(error)
-            if self.failure_mode is FailureMode.OPEN:
-                return False
-            raise RevocationUnavailableException(retry_after_seconds=1) from error
+            return self._without_answer(error)
         self._answered()
         # a question asked before the token was revoked may be answered after one asked since
         revoked = revoked or self._known(principal.token_id) is True
         self._remember(principal.token_id, revoked, asked)
         return revoked
+
+    def _without_answer(self, error: Exception | None) -> bool:
+        if self.failure_mode is FailureMode.OPEN:
+            return False
+        raise RevocationUnavailableException(retry_after_seconds=1) from error
 
     def _known(self, token_id: str) -> bool | None:
         entry = self._cache.get(token_id)
@@ -262,13 +273,14 @@ class GuardedChecker:
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
-        if not self._down:
-            self._down = True
+        first = not self._breaker.failures
+        self._breaker.failed()
+        if first:
             _log.error(
                 "revocation cannot be checked (%s); %s", type(error).__name__, self.failure_mode
             )
 
     def _answered(self) -> None:
-        if self._down:
-            self._down = False
+        if self._breaker.failures:
+            self._breaker.answered()
             _log.warning("revocation can be checked again, after %d failures", self.failures)

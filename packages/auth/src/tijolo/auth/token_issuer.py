@@ -126,35 +126,40 @@ class TokenIssuer:
                 token that is longer than verifiers read.
             TypeError: for a name that is no text, or claims that are not JSON.
         """
+        base = self._of_every_token(ttl_seconds)
+        claims = {
+            **_further(extra),
+            **base,
+            "sub": subject,
+            "client_id": client_id or self.client_id,
+            "auth_time": base["iat"] if auth_time is None else _seconds(auth_time),
+            "epoch": epoch,
+            **_given(
+                sid=session_id,
+                acr=acr,
+                amr=_names("amr", amr),
+                roles=_names("roles", roles),
+                permissions=_names("permissions", permissions),
+                scope=_scope(scopes),
+            ),
+        }
+        return self._signed(_checked(claims))
+
+    def _of_every_token(self, ttl_seconds: int | None) -> dict[str, Any]:
         lifetime = self.ttl_seconds if ttl_seconds is None else ttl_seconds
         if lifetime < 1:
             raise ValueError(f"ttl_seconds must be 1 or more, got {lifetime}")
         now = int(self._clock())
-        given = {
-            "sid": session_id,
-            "acr": acr,
-            "amr": _names("amr", amr),
-            "roles": _names("roles", roles),
-            "permissions": _names("permissions", permissions),
-            "scope": _scope(scopes),
-        }
-        claims = {
-            **_further(extra),
+        return {
             "iss": self.issuer,
             "aud": _one_or_many(self.audience),
-            "sub": subject,
-            "client_id": client_id or self.client_id,
             "iat": now,
             "nbf": now,
             "exp": now + lifetime,
             "jti": secrets.token_urlsafe(16),
-            "auth_time": now if auth_time is None else _seconds(auth_time),
-            "epoch": epoch,
-            **{name: value for name, value in given.items() if value},
         }
-        return self._signed(_checked(claims), lifetime)
 
-    def _signed(self, claims: dict[str, Any], lifetime: int) -> AccessToken:
+    def _signed(self, claims: dict[str, Any]) -> AccessToken:
         token = self.keys.signing_key().sign(claims, token_type=ACCESS_TOKEN_TYPE)
         if len(token) > self.max_token_bytes:
             raise ValueError(
@@ -165,7 +170,7 @@ class TokenIssuer:
             token=token,
             token_id=claims["jti"],
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
-            expires_in_seconds=lifetime,
+            expires_in_seconds=claims["exp"] - claims["iat"],
         )
 
 
@@ -179,6 +184,10 @@ def _checked(claims: dict[str, Any]) -> dict[str, Any]:
     if not is_epoch(claims["epoch"]):
         raise ValueError(f"epoch must be a whole number of 0 to {MAX_EPOCH}")
     return claims
+
+
+def _given(**claims: object) -> dict[str, Any]:
+    return {name: value for name, value in claims.items() if value}
 
 
 def _further(extra: Mapping[str, Any] | None) -> Mapping[str, Any]:

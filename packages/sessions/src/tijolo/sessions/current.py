@@ -246,7 +246,8 @@ class RequestSession:
         """Note that the user proved once more who they are; the session gets a new id.
 
         Args:
-            amr: How (RFC 8176), such as ``"otp"``.
+            amr: How (RFC 8176), such as ``"otp"``: all that was proved now. What was proved at
+                the sign-in is not part of it, for ``auth_time`` is that of this proof.
 
         Raises:
             SessionRequiredException: Nobody is signed in.

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from tijolo.core import BaseStrEnum, utcnow
+from tijolo.core.breaker import Breaker
 from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.events import LoadOutcome, SessionMetrics
 from tijolo.sessions.recent import RecentSessions
@@ -17,7 +18,6 @@ from tijolo.sessions.store import SessionStore
 from tijolo.sessions.user_check import CachedUserCheck
 
 _log = logging.getLogger("tijolo.sessions")
-_FAILURES_THAT_OPEN = 3
 
 
 class OutagePolicy(BaseStrEnum):
@@ -60,7 +60,7 @@ class SessionReader:
         self._touch_seconds = settings.session_touch_seconds
         self._fresh = settings.SESSION_LOCAL_CACHE_SECONDS
         self._stale = settings.SESSION_LAST_KNOWN_GOOD_SECONDS
-        self._breaker = _Breaker(settings.SESSION_STORE_RETRY_SECONDS, clock)
+        self._breaker = Breaker(settings.SESSION_STORE_RETRY_SECONDS, clock=clock)
         self.recent = (
             RecentSessions(max_entries=settings.SESSION_LOCAL_CACHE_SIZE, clock=clock, now=now)
             if self._fresh or self._stale
@@ -126,16 +126,18 @@ class SessionReader:
 
     async def _from_store(self, session_id_hash: str) -> Session | None:
         breaker, recent = self._breaker, self.recent
-        if breaker.failures:
-            breaker.check()
+        if breaker.failures and not breaker.may_try():
+            raise SessionStoreUnavailableException
         generation = 0 if recent is None else recent.generation
         try:
             session = await self._store.get(session_id_hash, touch_seconds=self._touch_seconds)
         except SessionStoreUnavailableException as error:
-            breaker.failed(error)
+            if breaker.failed():
+                cause = type(error.__cause__ or error).__name__
+                _log.error("the session store is down (%s)", cause)
             raise
-        if breaker.failures:
-            breaker.answered()
+        if breaker.failures and (failures := breaker.answered()):
+            _log.warning("the session store is back, after %d failed calls", failures)
         if recent is not None:
             if session is None:
                 recent.forget(session_id_hash)
@@ -151,35 +153,3 @@ class SessionReader:
         except SessionStoreUnavailableException:
             # refused here all the same, now and at the next request
             _log.info("a session whose user may not stay could not be deleted")
-
-
-class _Breaker:
-    """Keeps a store that failed a few times in a row from being asked by every request."""
-
-    def __init__(self, retry_seconds: float, clock: Callable[[], float]) -> None:
-        self._retry_seconds, self._clock = retry_seconds, clock
-        self.failures = 0
-        self._next_try = 0.0
-
-    def check(self) -> None:
-        """Raise at once while it is down; one caller at a time gets through to try."""
-        if self.failures < _FAILURES_THAT_OPEN:
-            return
-        now = self._clock()
-        if now < self._next_try:
-            raise SessionStoreUnavailableException
-        self._next_try = now + self._retry_seconds
-
-    def failed(self, error: Exception) -> None:
-        """It did not answer."""
-        self.failures += 1
-        self._next_try = self._clock() + self._retry_seconds
-        if self.failures == _FAILURES_THAT_OPEN:
-            cause = type(error.__cause__ or error).__name__
-            _log.error("the session store is down (%s)", cause)
-
-    def answered(self) -> None:
-        """It answered."""
-        if self.failures >= _FAILURES_THAT_OPEN:
-            _log.warning("the session store is back, after %d failed calls", self.failures)
-        self.failures = 0

@@ -271,7 +271,8 @@ class SessionAuth:
 
         Args:
             session: As it was loaded.
-            amr: How its user proved once more who they are; None: they did not.
+            amr: How its user proved once more who they are; None: they did not. It takes the place
+                of what was proved before: ``amr`` and ``auth_time`` tell of one authentication.
             overlap_seconds: How long the old id still works.
 
         Returns:
@@ -288,7 +289,7 @@ class SessionAuth:
             "data": {},
         }
         if amr is not None:
-            fields |= {"auth_time": now, "amr": tuple(dict.fromkeys((*session.amr, *amr)))}
+            fields |= {"auth_time": now, "amr": tuple(dict.fromkeys(amr))}
         new = Session.model_validate(fields)
         rotated = await self.store.rotate(session.session_id, new, overlap_seconds=overlap_seconds)
         self._forget(session.session_id)

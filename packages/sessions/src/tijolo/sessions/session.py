@@ -66,7 +66,7 @@ class Session(BaseSchema):
     auth_time: Moment | None = None
     """When the user last proved who they are (OpenID Connect Core, section 2)."""
     amr: tuple[str, ...] = ()
-    """How (RFC 8176)."""
+    """How, at that time (RFC 8176)."""
     auth_epoch: int = 0
     """The user's epoch at the login, kept as it is given."""
     epoch: str | None = None

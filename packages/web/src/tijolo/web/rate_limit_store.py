@@ -18,7 +18,7 @@ from tijolo.web.rate_limits import (
     spend,
 )
 
-_SECOND_CHANCES = 8
+_SECOND_CHANCES = 64
 Limits = tuple[RateLimit, ...]
 _Record = tuple[Limits, tuple[tuple[int, ...], ...]]
 
@@ -59,7 +59,7 @@ class MemoryRateLimitStore:
 
     It holds ``max_keys`` keys at most, about 350 bytes each. For a new key beyond them one goes
     that is free again; else one that still has units left, the longest unused first; one that is
-    blocked only when nothing but blocked keys is found among the eight longest unused. So a
+    blocked only when nothing but blocked keys is found among the 64 longest unused. So a
     blocked caller is not forgotten because others came.
 
     Args:
@@ -155,15 +155,18 @@ class MemoryRateLimitStore:
         self._used.pop(key, None)
 
     def _make_room(self, now: int) -> None:
-        oldest = list(islice(self._used.items(), _SECOND_CHANCES))
-        for key, record in oldest:
+        blocked: list[tuple[str, _Record]] = []
+        goes: str | None = None
+        for key, record in islice(self._used.items(), _SECOND_CHANCES):
             if not _is_blocked(record, now):
-                del self._used[key]
-                return
-        soonest = min(oldest, key=lambda item: _ends(item[1]))[0]
-        for key, _ in oldest:
+                goes = key
+                break
+            blocked.append((key, record))
+        if goes is None:
+            goes = min(blocked, key=lambda item: _ends(item[1]))[0]
+        for key, _ in blocked:  # the next search does not meet them again
             self._used.move_to_end(key)
-        del self._used[soonest]
+        del self._used[goes]
 
 
 def _stored(found: _Record | None, limits: Limits) -> tuple[tuple[int, ...], ...]:

@@ -22,7 +22,7 @@ from tijolo.auth.api_keys.schemas import (
 from tijolo.auth.api_keys.service import MAX_REPORTED, ApiKeyService, NewApiKey
 from tijolo.auth.auth_deps import AuthDeps
 from tijolo.auth.dependencies import make_bearer_token_dependency
-from tijolo.auth.users._caller import Caller, make_caller_dependency
+from tijolo.auth.users._caller import Caller, CallerDependency, make_caller_dependency
 
 
 def make_api_keys_router(
@@ -56,11 +56,23 @@ def make_api_keys_router(
         prefix=prefix, tags=list(tags or ["api keys"]), dependencies=[Depends(_not_stored)]
     )
 
+    _add_own_keys(router, service, anybody)
+    _add_making(router, service, fresh)
+    return router
+
+
+def _add_own_keys(router: APIRouter, service: ApiKeyService, anybody: CallerDependency) -> None:
     @router.get("")
     async def list_api_keys(me: Annotated[Caller, Depends(anybody)]) -> list[ApiKeySchema]:
         keys = await service.list(me.session, me.user)
         return [ApiKeySchema.model_validate(key) for key in keys]
 
+    @router.delete("/{key_id}", status_code=204)
+    async def revoke_api_key(key_id: UUID, me: Annotated[Caller, Depends(anybody)]) -> None:
+        await service.revoke(me.session, me.user, key_id)
+
+
+def _add_making(router: APIRouter, service: ApiKeyService, fresh: CallerDependency) -> None:
     @router.post("", status_code=201)
     async def create_api_key(
         body: ApiKeyCreateSchema, me: Annotated[Caller, Depends(fresh)]
@@ -83,12 +95,6 @@ def make_api_keys_router(
         overlap = body.overlap_seconds
         made = await service.rotate(me.session, me.user, key_id, overlap_seconds=overlap)
         return _shown_once(made)
-
-    @router.delete("/{key_id}", status_code=204)
-    async def revoke_api_key(key_id: UUID, me: Annotated[Caller, Depends(anybody)]) -> None:
-        await service.revoke(me.session, me.user, key_id)
-
-    return router
 
 
 def make_leak_report_router(

@@ -27,7 +27,7 @@ from tijolo.auth.users import BaseUserModel
 from tijolo.auth.users.events import Events, OnEvent
 from tijolo.auth.users.parts import clean_name
 from tijolo.core import InvalidTokenException, utcnow
-from tijolo.db import uuid7
+from tijolo.db import savepoint, uuid7
 
 MAX_REPORTED = 100
 """Keys of one leak report that are looked at."""
@@ -125,11 +125,9 @@ class ApiKeyService:
         if epoch != user.auth_epoch:
             # a key of the new epoch would outlive the log-out of who asks for it
             raise InvalidTokenException
-        most = self.settings.AUTH_API_KEY_MAX_PER_USER
-        await self._check_number(session, user, epoch, most)
         made = self._make(user.id, epoch, called, wanted, listed, lifetime)
-        session.add(made.record)
-        await session.flush()
+        async with savepoint(session):
+            await self._insert(session, made, most=self.settings.AUTH_API_KEY_MAX_PER_USER)
         self._tell(session, ApiKeyEventKind.CREATED, made.record)
         return made
 
@@ -182,20 +180,11 @@ class ApiKeyService:
         lifetime = min(old.expires_at - old.created_at, longest)
         if old.successor_id is not None or not self._alive(old, epoch):
             raise ApiKeyNotUsableException
-        # those that are being replaced count beside those that replace them
-        await self._check_number(session, user, epoch, 2 * self.settings.AUTH_API_KEY_MAX_PER_USER)
         made = self._make(user.id, epoch, old.name, old.scopes, old.networks, lifetime)
-        model, ends = self.key_model, self.clock() + timedelta(seconds=overlap)
-        done: Any = await session.execute(
-            update(model)
-            .where(model.id == old.id, model.successor_id.is_(None), self._usable(epoch))
-            .values(successor_id=made.record.id, expires_at=min(ends, old.expires_at)),
-            execution_options=_AS_IS,
-        )
-        if not done.rowcount:
-            raise ApiKeyNotUsableException
-        session.add(made.record)
-        await session.flush()
+        async with savepoint(session):
+            # those that are being replaced count beside those that replace them
+            await self._insert(session, made, most=2 * self.settings.AUTH_API_KEY_MAX_PER_USER)
+            await self._succeed(session, old, made.record, overlap_seconds=overlap)
         self._tell(session, ApiKeyEventKind.ROTATED, made.record, rotated=str(old.id))
         return made
 
@@ -225,7 +214,7 @@ class ApiKeyService:
         await self._lock(session, user)
         model = self.key_model
         query = select(model).where(model.user_id == user.id, model.revoked_at.is_(None))
-        # a locking read, as in _check_number
+        # a locking read, as in _insert
         query = query.with_for_update()
         return await self._end(session, (await session.scalars(query)).all(), reason)
 
@@ -284,15 +273,39 @@ class ApiKeyService:
         query = select(model.auth_epoch).where(model.id == user.id).with_for_update()
         return await session.scalar(query) or 0
 
-    async def _check_number(
-        self, session: AsyncSession, user: BaseUserModel, epoch: int, most: int
-    ) -> None:
-        model = self.key_model
+    async def _insert(self, session: AsyncSession, made: NewApiKey, *, most: int) -> None:
+        """Store a key, if its owner, whose row is locked, then has ``most`` at most.
+
+        It is counted after it is stored: on MariaDB who counts locks the gap where the next user's
+        keys would go, and two who count first wait for each other to write.
+        """
+        record, model = made.record, self.key_model
+        session.add(record)
+        await session.flush()
         # a locking read: MariaDB shows a plain one the rows as they were when the transaction began
-        query = select(model.id).where(model.user_id == user.id, self._usable(epoch))
-        usable = (await session.scalars(query.limit(most).with_for_update())).all()
-        if len(usable) >= most:
+        usable = (model.user_id == record.user_id, self._usable(record.auth_epoch))
+        query = select(model.id).where(*usable).limit(most + 1).with_for_update()
+        if len((await session.scalars(query)).all()) > most:
             raise ApiKeyLimitException
+
+    async def _succeed(
+        self,
+        session: AsyncSession,
+        old: BaseApiKeyModel,
+        new: BaseApiKeyModel,
+        *,
+        overlap_seconds: int,
+    ) -> None:
+        model, ends = self.key_model, self.clock() + timedelta(seconds=overlap_seconds)
+        unused = (model.successor_id.is_(None), self._usable(new.auth_epoch))
+        done: Any = await session.execute(
+            update(model)
+            .where(model.id == old.id, *unused)
+            .values(successor_id=new.id, expires_at=min(ends, old.expires_at)),
+            execution_options=_AS_IS,
+        )
+        if not done.rowcount:
+            raise ApiKeyNotUsableException
 
     async def _get(
         self, session: AsyncSession, user: BaseUserModel, key_id: UUID

@@ -19,7 +19,7 @@ from tijolo.auth.mfa.schemas import (
 from tijolo.auth.mfa.second_factor import OTP, RECOVERY
 from tijolo.auth.mfa.service import MfaService
 from tijolo.auth.users import UserAuthService
-from tijolo.auth.users._caller import Caller, make_caller_dependency
+from tijolo.auth.users._caller import Caller, CallerDependency, make_caller_dependency
 
 
 def make_mfa_router(
@@ -56,7 +56,13 @@ def make_mfa_router(
     router = APIRouter(
         prefix=prefix, tags=list(tags or ["mfa"]), dependencies=[Depends(_not_stored)]
     )
+    _add_status(router, service, anybody)
+    _add_enrolment(router, service, users, fresh)
+    _add_weakening(router, service, users, strong)
+    return router
 
+
+def _add_status(router: APIRouter, service: MfaService, anybody: CallerDependency) -> None:
     @router.get("")
     async def mfa_status(me: Annotated[Caller, Depends(anybody)]) -> MfaStatusSchema:
         status = await service.status(me.session, me.user)
@@ -66,6 +72,10 @@ def make_mfa_router(
             recovery_codes_left=status.recovery_codes_left,
         )
 
+
+def _add_enrolment(
+    router: APIRouter, service: MfaService, users: UserAuthService, fresh: CallerDependency
+) -> None:
     @router.post("/totp/enrol")
     async def enrol_totp(me: Annotated[Caller, Depends(fresh)]) -> TotpEnrolmentSchema:
         made = await service.enrol(me.session, me.user)
@@ -85,6 +95,10 @@ def make_mfa_router(
             await users.end_everything(me.session, me.user, reason="mfa enabled")
         return RecoveryCodesSchema(recovery_codes=codes)
 
+
+def _add_weakening(
+    router: APIRouter, service: MfaService, users: UserAuthService, strong: CallerDependency
+) -> None:
     @router.post("/totp/disable", status_code=204)
     async def disable_totp(body: TotpDisableSchema, me: Annotated[Caller, Depends(strong)]) -> None:
         await service.disable(me.session, me.user)
@@ -97,8 +111,6 @@ def make_mfa_router(
     ) -> RecoveryCodesSchema:
         codes = await service.regenerate_recovery_codes(me.session, me.user)
         return RecoveryCodesSchema(recovery_codes=codes)
-
-    return router
 
 
 def _not_stored(response: Response) -> None:

@@ -87,4 +87,6 @@ class OAuthUser:
     picture: str | None = field(default=None, repr=False)
     raw: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
     email_verified: bool = False
-    """Whether the other service says that the address is this user's."""
+    """Whether the other service says that the address is, or once was, this user's."""
+    email_domains: frozenset[str] = frozenset()
+    """Domains whose addresses the other service hands out itself: of these it knows today."""

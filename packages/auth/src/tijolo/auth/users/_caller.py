@@ -20,12 +20,15 @@ class Caller(NamedTuple):
     user: BaseUserModel
 
 
+CallerDependency = Callable[..., Awaitable[Caller]]
+
+
 def make_caller_dependency(
     access: Callable[..., Any],
     *,
     session_factory: Callable[..., Any],
     user_model: type[BaseUserModel],
-) -> Callable[..., Awaitable[Caller]]:
+) -> CallerDependency:
     """A dependency that gives the user of the principal that ``access`` lets pass.
 
     They are as the table says now: what changes an account believes no cache.

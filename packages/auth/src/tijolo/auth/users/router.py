@@ -11,8 +11,6 @@ from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.exceptions import HTTPException
 
-from tijolo.auth.dependencies import AccessDependency
-from tijolo.auth.principal import Principal
 from tijolo.auth.throttle import MailThrottle
 from tijolo.auth.users.delivery import TokenCookies, TokenDelivery
 from tijolo.auth.users.entrance import Entrance, make_access, make_current_user
@@ -88,7 +86,6 @@ def make_auth_router(
         entrance=Entrance(service, mail_throttle),
         delivery=TokenDelivery(cookies),
         session=session_factory,
-        access=access,
         user=make_current_user(service, access, session_factory),
     )
     router = APIRouter(prefix=prefix, tags=list(tags or ["auth"]), route_class=_NoStoreRoute)
@@ -119,7 +116,6 @@ class _Parts:
     entrance: Entrance
     delivery: TokenDelivery
     session: SessionFactory
-    access: AccessDependency
     user: Callable[..., Any]
 
 
@@ -305,7 +301,6 @@ def _add_own_account(router: APIRouter, parts: _Parts) -> None:
         response: Response,
         session: Annotated[AsyncSession, Depends(parts.session)],
         user: Annotated[BaseUserModel, Depends(parts.user)],
-        principal: Annotated[Principal, Depends(parts.access)],
     ) -> LoginResponseSchema:
         """Store a new password and end every login; this one goes on with new tokens."""
         delivery.check(request, payload.delivery)
@@ -316,7 +311,8 @@ def _add_own_account(router: APIRouter, parts: _Parts) -> None:
                 current_password=payload.current_password,
                 new_password=payload.new_password,
             )
-        pair = await service.start_login(session, user, amr=principal.amr)
+        # the token's other methods were proved at another time than auth_time will say
+        pair = await service.start_login(session, user, amr=("pwd",))
         return delivery.hand_out(response, pair, payload.delivery)
 
 

@@ -6,18 +6,18 @@ A token has 256 random bits, so its SHA-256 is enough: there is nothing to guess
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, Integer, String, Uuid, text
+from sqlalchemy import JSON, Integer, String, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from tijolo.auth.users._owned import owned_model
 from tijolo.auth.users.models import BaseUserModel
 from tijolo.core import BaseStrEnum
 from tijolo.db import BaseModel, UtcDateTime
 
 _HASH_CHARACTERS = 64
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class UserTokenPurpose(BaseStrEnum):
@@ -104,7 +104,13 @@ def make_user_token_model(
     Raises:
         TypeError: Neither a model nor a table was given.
     """
-    return _make(BaseUserTokenModel, user_model, user_table, tablename, class_name)
+    return owned_model(
+        BaseUserTokenModel,
+        user_model,
+        user_table=user_table,
+        tablename=tablename,
+        class_name=class_name,
+    )
 
 
 def make_refresh_token_model(
@@ -115,31 +121,10 @@ def make_refresh_token_model(
     class_name: str = "RefreshTokenModel",
 ) -> type[BaseRefreshTokenModel]:
     """The model of refresh tokens of ``user_model``, as :func:`make_user_token_model`."""
-    return _make(BaseRefreshTokenModel, user_model, user_table, tablename, class_name)
-
-
-def _make(
-    base: type[ModelT],
-    user_model: type[BaseUserModel] | None,
-    user_table: str,
-    tablename: str,
-    class_name: str,
-) -> type[ModelT]:
-    if user_model is None and not user_table:
-        raise TypeError("say whose tokens they are: a user model, or user_table='users'")
-    metadata = BaseModel.metadata if user_model is None else user_model.metadata
-    table = user_table if user_model is None else str(user_model.__tablename__)
-    owner = ForeignKey(f"{table}.id", ondelete="CASCADE")
-    abstract = type(f"_{class_name}", (base,), {"__abstract__": True, "metadata": metadata})
-    column = mapped_column(Uuid(), owner, nullable=False, index=True)
-    made = type(
-        class_name,
-        (abstract,),
-        {
-            "__tablename__": tablename,
-            "__module__": base.__module__ if user_model is None else user_model.__module__,
-            "__annotations__": {"user_id": Mapped[UUID]},
-            "user_id": column,
-        },
+    return owned_model(
+        BaseRefreshTokenModel,
+        user_model,
+        user_table=user_table,
+        tablename=tablename,
+        class_name=class_name,
     )
-    return cast("type[ModelT]", made)

@@ -51,11 +51,14 @@ class OAuthAccounts:
     whose e-mail address it is, if both sides have verified that address; a new user. Else they
     log in another way and link the identity themselves.
 
+    A provider that calls an address verified is believed where it hands out the addresses of that
+    domain (``OAuthUser.email_domains``). Of others it knows that they were this user's once: a
+    former employee keeps an account there that has the address of their successor.
+
     Args:
         service: Of the users.
         identity_model: Of ``make_oauth_identity_model``.
-        trusted_emails: Providers that are believed when they say that an address is verified.
-            Add an issuer only if nobody can make it say so of an address that is not theirs.
+        trusted_emails: Providers that are believed of every address that they call verified.
         allow_signup: Whether strangers get an account.
     """
 
@@ -64,7 +67,7 @@ class OAuthAccounts:
         service: UserAuthService,
         identity_model: type[BaseOAuthIdentityModel],
         *,
-        trusted_emails: Collection[str] = ("google", "github"),
+        trusted_emails: Collection[str] = (),
         allow_signup: bool = True,
     ) -> None:
         if isinstance(trusted_emails, str):
@@ -148,14 +151,9 @@ class OAuthAccounts:
 
     async def _by_address(self, session: AsyncSession, who: OAuthUser) -> BaseUserModel:
         """The user whose address both sides have verified, or a new one."""
-        if who.provider not in self._trusted or not who.email_verified or not who.email:
-            # before anything is looked up: nobody learns which addresses have accounts
-            raise OAuthLinkRequiredError(reason="the address is not verified by who is believed")
+        # before anything is looked up: nobody learns which addresses have accounts
+        address = self._believed_address(who)
         service = self.service
-        try:
-            address = service.user_model.normalize_email(who.email)
-        except InvalidEmailException:
-            raise OAuthLinkRequiredError(reason="the address is none for an account") from None
         user = await service.parts.find(session, address)
         if user is None and self._allow_signup:
             try:
@@ -167,6 +165,19 @@ class OAuthAccounts:
         if user is None or not self._has_proved_address(user):
             raise OAuthLinkRequiredError(reason="no account that has verified the address")
         return user
+
+    def _believed_address(self, who: OAuthUser) -> str:
+        if not who.email_verified or not who.email:
+            raise OAuthLinkRequiredError(reason="the address is not verified")
+        try:
+            address = self.service.user_model.normalize_email(who.email)
+        except InvalidEmailException:
+            raise OAuthLinkRequiredError(reason="the address is none for an account") from None
+        # of the address as it is looked up: another spelling may have another domain
+        domain = address.rpartition("@")[2]
+        if who.provider not in self._trusted and domain not in who.email_domains:
+            raise OAuthLinkRequiredError(reason=f"{who.provider} does not hand out the address")
+        return address
 
     async def _locked_by_address(self, session: AsyncSession, address: str) -> BaseUserModel | None:
         """As they are now; their row is written next, and a shared lock could not be raised."""

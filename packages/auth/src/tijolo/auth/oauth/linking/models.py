@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, cast
 from uuid import UUID
 
 # house: allow library, the extra users brings it, and the package's __init__ asks for that
-from sqlalchemy import ForeignKey, String, UniqueConstraint, Uuid
+from sqlalchemy import String, UniqueConstraint, Uuid
 from sqlalchemy.dialects import mysql  # house: allow library, the same
 from sqlalchemy.orm import Mapped, mapped_column  # house: allow library, the same
 
 from tijolo.auth.users import BaseUserModel
+from tijolo.auth.users._owned import owned_model
 from tijolo.db import BaseModel, UtcDateTime
 
 __all__ = ["BaseOAuthIdentityModel", "make_oauth_identity_model"]
@@ -59,15 +59,10 @@ def make_oauth_identity_model(
         tablename: Of the table.
         class_name: Of the model.
     """
-    metadata = user_model.metadata
-    base = BaseOAuthIdentityModel
-    abstract = type(f"_{class_name}", (base,), {"__abstract__": True, "metadata": metadata})
-    owner = ForeignKey(f"{user_model.__tablename__}.id", ondelete="CASCADE")
-    body: dict[str, Any] = {
-        "__tablename__": tablename,
-        "__module__": user_model.__module__,
-        "__annotations__": {"user_id": Mapped[UUID]},
-        "__table_args__": (UniqueConstraint("provider", "subject"),),
-        "user_id": mapped_column(Uuid(), owner, nullable=False, index=True),
-    }
-    return cast("type[BaseOAuthIdentityModel]", type(class_name, (abstract,), body))
+    return owned_model(
+        BaseOAuthIdentityModel,
+        user_model,
+        tablename=tablename,
+        class_name=class_name,
+        table_args=(UniqueConstraint("provider", "subject"),),
+    )
