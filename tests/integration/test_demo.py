@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 import httpx
@@ -82,7 +84,10 @@ def test_the_link_of_an_e_mail_leads_to_the_demonstration(demo):
         assert page == f"{base}/auth/pages/activate"
         assert client.get(page).status_code == 200
         assert client.post("/auth/activate", json={"token": token}).status_code == 200
-        assert client.post("/auth/login", json=ana).status_code == 200
+        login = client.post("/auth/login", json=ana)
+        assert login.status_code == 200
+        _, claims, _ = login.json()["access_token"].split(".")
+        assert json.loads(urlsafe_b64decode(f"{claims}=="))["iss"] == base
 
 
 def test_a_busy_port_is_said_and_nothing_is_migrated(demo, tmp_path):

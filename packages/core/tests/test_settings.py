@@ -292,3 +292,77 @@ def _reader_in(module):
     namespace = {"__name__": module}
     exec("def read(settings, name):\n    return getattr(settings, name)", namespace)
     return namespace["read"]
+
+
+class Needy(BaseSettings):
+    FORM_SECRET: SigningSecret
+    RING: list[SigningSecret]
+    SHOP_NAME: str
+    KEY: str = Field(description="a key of the bank; they mail it")
+    PORT: int = 80
+
+
+class NeedyService(Needy, BaseAppSettings):
+    pass
+
+
+def missing(settings, **given):
+    with pytest.raises(ValidationError) as caught:
+        settings(**given)
+    return caught.value
+
+
+def test_what_is_missing_says_which_variable_where_it_goes_and_how_to_make_it():
+    told = {each["loc"][0]: each["msg"] for each in missing(NeedyService).errors()}
+
+    assert told["FORM_SECRET"] == (
+        "FORM_SECRET is not set in the environment or .env; expected 32 random bytes or more, the"
+        " same on every replica; make them with:"
+        " python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    )
+    assert "secrets.token_urlsafe" in told["RING"]
+    assert told["SHOP_NAME"] == "SHOP_NAME is not set in the environment or .env; expected str"
+    assert told["KEY"].endswith("; expected a key of the bank; they mail it")
+
+
+@pytest.mark.parametrize("environment", [{}, {"SHOP_NAME": GOOD, "PORT": f"no {GOOD} port"}])
+def test_what_is_missing_shows_nothing_of_what_is_there(monkeypatch, environment):
+    """Pydantic would hand the whole environment over as the "input" of each missing field."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    error = missing(NeedyService, FORM_SECRET=GOOD)
+
+    assert "RING is not set" in str(error)
+    assert GOOD not in str(error) + repr(error.errors()) + error.json()
+    assert [each["type"] for each in error.errors() if each["loc"] == ("RING",)] == ["missing"]
+
+
+def test_what_is_missing_is_named_as_its_variable_is():
+    class Prefixed(BaseAppSettings):
+        model_config = SettingsConfigDict(env_prefix="SHOP_", env_file=None)
+        NAME: str
+        OTHER: str = Field(validation_alias=AliasChoices("OTHER_NAME", "OLD_NAME"))
+
+    told = [each["msg"] for each in missing(Prefixed).errors()]
+    assert told == [
+        "SHOP_NAME is not set in the environment; expected str",
+        "OTHER_NAME is not set in the environment; expected str",
+    ]
+
+
+def test_what_is_wrong_and_not_missing_stays_as_it_is():
+    class Inner(BaseModel):
+        name: str
+
+    class Nested(BaseAppSettings):
+        INNER: Inner = Inner(name="x")
+        PORT: int = 80
+
+    error = missing(Nested, INNER={}, PORT="{braces}")
+    assert [(each["type"], each["loc"]) for each in error.errors()] == [
+        ("missing", ("INNER", "name")),
+        ("int_parsing", ("PORT",)),
+    ]
+    both = missing(NeedyService, PORT="{said}")
+    assert "PORT\n  Input should be a valid integer" in str(both)

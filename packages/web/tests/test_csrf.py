@@ -20,6 +20,7 @@ from tijolo.web import (
     CSRFSettings,
     IdempotencySettings,
     create_app,
+    csrf_protects,
     csrf_token,
     generate_csrf_token,
     make_csrf_token_dependency,
@@ -580,3 +581,28 @@ async def test_a_kept_answer_is_not_given_to_another_site():
         evil = await http.post("/write", headers={**headers, "Sec-Fetch-Site": "cross-site"})
     assert (ours.status_code, again.status_code) == (200, 200)
     assert evil.json()["code"] == "CSRF_VALIDATION_FAILED"
+
+
+async def test_a_page_can_ask_whether_its_form_is_judged():
+    inner, outer = FastAPI(), FastAPI()
+
+    @inner.get("/page")
+    async def page(request: Request) -> bool:
+        return csrf_protects(request)
+
+    assert await asks(inner, "/page") is False  # nobody is there
+    outer.mount("/mounted", inner)
+    outer.include_router(inner.router)
+    outer.add_middleware(CSRFMiddleware, secret=SECRET, exclude_paths=["/page", "/open/{x:path}"])
+    assert await asks(outer, "/page") is False
+    assert await asks(outer, "/mounted/page") is True
+    assert await asks(outer, "/behind/page", root_path="/behind") is False
+    assert await asks(outer, "/behind/mounted/page", root_path="/behind") is True
+
+
+async def asks(app, path, root_path=""):
+    transport = httpx.ASGITransport(app, root_path=root_path)
+    async with httpx.AsyncClient(transport=transport, base_url="https://shop.example") as client:
+        answer = await client.get(path)
+        assert "set-cookie" not in answer.headers
+        return answer.json()

@@ -425,6 +425,7 @@ PUBLIC = [
     "clear_cookie",
     "cors",
     "create_app",
+    "csrf_protects",
     "csrf_token",
     "describe_problems",
     "generate_csrf_token",

@@ -74,9 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _reached_at(settings: Settings, base: str) -> Settings:
-    """The links of e-mails lead here, where the settings name no other place."""
-    links = [name for name in LINKS if name not in settings.model_fields_set]
-    here = {name: getattr(settings, name).replace(DEFAULT_BASE, base) for name in links}
+    """Links of e-mails lead here, and tokens name it, where the settings name no other place."""
+    places = {*LINKS, "JWT_ISSUER"} - settings.model_fields_set
+    here = {name: getattr(settings, name).replace(DEFAULT_BASE, base) for name in places}
     return settings.model_copy(update=here)
 
 

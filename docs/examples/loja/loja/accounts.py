@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
+from loja.clients import RedisClients
 from loja.models import RefreshToken, User, UserToken
 from loja.settings import Settings
 from tijolo.auth import (
@@ -21,7 +22,7 @@ from tijolo.auth.users import UserAuthService, make_auth_router
 from tijolo.db import AsyncDatabaseManager
 from tijolo.email import EmailUtils
 from tijolo.web import MemoryRateLimitStore, RateLimitStore
-from tijolo.web.redis import RedisRateLimitStore, redis_client
+from tijolo.web.redis import RedisRateLimitStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +35,11 @@ class Accounts:
     """Log-ins and e-mails, counted for all replicas where there is a Redis."""
 
 
-def make_accounts(settings: Settings, db: AsyncDatabaseManager, email: EmailUtils) -> Accounts:
+def make_accounts(
+    settings: Settings, db: AsyncDatabaseManager, email: EmailUtils, clients: RedisClients
+) -> Accounts:
     """As ``settings`` say."""
-    attempts = _attempts(settings)
+    attempts = _attempts(settings, clients)
     service = UserAuthService(
         user_model=User,
         token_model=UserToken,
@@ -75,11 +78,12 @@ def make_service() -> UserAuthService:
     """For `python -m tijolo.auth user ... --service loja.accounts:make_service`."""
     settings = Settings()
     db = AsyncDatabaseManager.from_settings(settings)
-    return make_accounts(settings, db, EmailUtils.from_settings(settings)).service
+    email, clients = EmailUtils.from_settings(settings), RedisClients()
+    return make_accounts(settings, db, email, clients).service
 
 
-def _attempts(settings: Settings) -> RateLimitStore:
+def _attempts(settings: Settings, clients: RedisClients) -> RateLimitStore:
     if settings.RATE_LIMIT_REDIS_URL is None:
         return MemoryRateLimitStore()
-    client = redis_client(settings.RATE_LIMIT_REDIS_URL.get_secret_value())
+    client = clients.open(settings.RATE_LIMIT_REDIS_URL)
     return RedisRateLimitStore(client, prefix="loja:attempts:")

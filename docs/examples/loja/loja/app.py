@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from loja.accounts import make_accounts, make_accounts_routers
 from loja.addresses import Ceps, make_addresses_router
 from loja.browser import make_browser_router, make_sessions
+from loja.clients import RedisClients
 from loja.mail import OrderMail
 from loja.observed import give_spans_their_request_id, make_observed, make_traced
 from loja.operations import make_operations_routers
@@ -36,7 +37,8 @@ def make_app(settings: Settings | None = None) -> FastAPI:
     cache = Cache.from_settings(settings, _cache_backend(settings))
     ceps = Ceps(settings.CEP_SERVICE_URL, **settings.http_client_options())
     email = EmailUtils.from_settings(settings)
-    accounts = make_accounts(settings, db, email)
+    clients = RedisClients()
+    accounts = make_accounts(settings, db, email, clients)
     metrics = Metrics(max_series=settings.METRICS_MAX_SERIES)
     shop = Shop(
         db=db,
@@ -44,13 +46,14 @@ def make_app(settings: Settings | None = None) -> FastAPI:
         orders=metrics.counter("loja_orders_total", "Orders, by what became of them.", ["outcome"]),
         mail=OrderMail(email, settings.ORDER_MAIL_TO) if settings.ORDER_MAIL_TO else None,
     )
-    sessions = make_sessions(settings, db, accounts)
+    sessions = make_sessions(settings, db, accounts, clients)
     log, templates = LogBuffer(), make_templates()
     resources: dict[str, Resource] = {
         "database": db,
         "cache": cache,
         "cep": ceps,
         "email": email,
+        "redis": clients,
         "accounts": accounts.service,
         "tokens": accounts.auth,
     }

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from loja.accounts import Accounts
+from loja.clients import RedisClients
+from loja.entrance import OwnPage, PageRoute
 from loja.models import User
 from loja.settings import Settings
 from loja.shop import Shop
@@ -28,7 +30,6 @@ from tijolo.sessions import (
 )
 from tijolo.sessions.redis import RedisSessionStore
 from tijolo.sessions.users import UserEpochCheck
-from tijolo.web.redis import redis_client
 from tijolo.web.templates import Templates
 
 
@@ -38,12 +39,15 @@ class Entering(BaseModel):
     email: Annotated[str, Field(min_length=1, max_length=320)]
     password: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
     remember: bool = False
+    next: OwnPage = ""
 
 
-def make_sessions(settings: Settings, db: AsyncDatabaseManager, accounts: Accounts) -> SessionAuth:
+def make_sessions(
+    settings: Settings, db: AsyncDatabaseManager, accounts: Accounts, clients: RedisClients
+) -> SessionAuth:
     """Sessions of the accounts: a new password, or logging out everywhere, ends them too."""
     return SessionAuth(
-        store=_store(settings),
+        store=_store(settings, clients),
         settings=settings,
         verifier=accounts.service,
         user_check=UserEpochCheck(db, User),
@@ -54,11 +58,11 @@ def make_browser_router(shop: Shop, sessions: SessionAuth, templates: Templates)
     """`/enter`, `/leave`, `/devices`."""
     Session = Annotated[AsyncSession, Depends(shop.db.session_dependency)]  # noqa: N806
     Current = Annotated[RequestSession, Depends(request_session)]  # noqa: N806
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
     @router.get("/enter", name="enter")
-    async def enter(request: Request) -> HTMLResponse:
-        return await templates.response(request, "enter.html", {"refused": None})
+    async def enter(request: Request, next: OwnPage = "") -> HTMLResponse:  # noqa: A002 - its name
+        return await templates.response(request, "enter.html", {"refused": None, "next": next})
 
     @router.post("/enter")
     async def entered(
@@ -73,10 +77,10 @@ def make_browser_router(shop: Shop, sessions: SessionAuth, templates: Templates)
         try:
             user, amr = await sessions.authenticate_attempt(session, attempt)
         except UnauthorizedException as error:
-            shown = {"refused": error.message}
+            shown = {"refused": error.message, "next": form.next}
             return await templates.response(request, "enter.html", shown, status_code=401)
         await current.login(user, remember=form.remember, amr=amr)
-        return RedirectResponse("devices", status_code=303)
+        return RedirectResponse(form.next or "devices", status_code=303)
 
     @router.post("/leave", name="leave")
     async def leave(current: Current) -> RedirectResponse:
@@ -103,7 +107,7 @@ def make_browser_router(shop: Shop, sessions: SessionAuth, templates: Templates)
     return router
 
 
-def _store(settings: Settings) -> SessionStore:
+def _store(settings: Settings, clients: RedisClients) -> SessionStore:
     if settings.SESSION_REDIS_URL is None:
         return MemorySessionStore()
-    return RedisSessionStore(redis_client(settings.SESSION_REDIS_URL.get_secret_value()))
+    return RedisSessionStore(clients.open(settings.SESSION_REDIS_URL))

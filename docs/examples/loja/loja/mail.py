@@ -22,7 +22,7 @@ class OrderMail:
             {
                 "order": str(order.id),
                 "customer": customer.name,
-                "lines": len(order.lines),
+                "items": sum(line.quantity for line in order.lines),
                 "total": f"R$ {order.total_cents / 100:.2f}",
             },
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tijolo.auth.users import UserStatus
 from tijolo.br_validators.pydantic import CEP, CPFOrCNPJ, PhoneBR
@@ -156,4 +156,4 @@ class AccountResponse(BaseResponseSchema):
     name: str | None
     status: UserStatus
     is_admin: bool
-    roles: list[str]
+    roles: Annotated[list[str], BeforeValidator(sorted)] = Field(validation_alias="role_names")

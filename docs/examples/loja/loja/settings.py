@@ -34,8 +34,9 @@ from tijolo.web import (
 )
 from tijolo.web.settings import StringList
 
-DEFAULT_BASE = "http://localhost:8000"
+DEFAULT_BASE = "http://127.0.0.1:8000"
 PAGES = f"{DEFAULT_BASE}/auth/pages"
+_HOW = "the comment above its line in .env.example says how to make one"
 
 
 def _key_of_this_process() -> SecretStr:
@@ -132,9 +133,9 @@ class Settings(
         if self.ENVIRONMENT.is_development:
             return
         if not self.DATABASE_CURSOR_SECRET.get_secret_value():
-            raise RuntimeError("orders are paged by cursor: set DATABASE_CURSOR_SECRET")
+            raise RuntimeError(f"orders are paged by cursor: set DATABASE_CURSOR_SECRET; {_HOW}")
         if "CSRF_SECRET" not in self.model_fields_set:
-            raise RuntimeError("the pages have forms: set CSRF_SECRET")
+            raise RuntimeError(f"the pages have forms: set CSRF_SECRET; {_HOW}")
         if "JWT_PRIVATE_KEY" not in self.model_fields_set:
-            raise RuntimeError("accounts need a key that signs: set JWT_PRIVATE_KEY")
+            raise RuntimeError(f"accounts need a key that signs: set JWT_PRIVATE_KEY; {_HOW}")
         await make_auth_validator(self)()

@@ -5,9 +5,15 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+import uuid
 
+import httpx
 import pytest
+from loja.app import make_app
 from loja.models import User
+from loja.settings import DEFAULT_BASE
+from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from tijolo.br_validators import generate_cpf
 from tijolo.db import BaseRepository
@@ -114,6 +120,8 @@ async def test_who_is_promoted_logs_in_again_and_sees_the_people(running, outbox
         bearer, _ = await log_in(shop)
         seen = (await shop.get("/people", headers=bearer)).json()
         assert [(one["email"], one["is_admin"]) for one in seen] == [(ANA, True)]
+        told = (await shop.get("/auth/me", headers=bearer)).json()
+        assert seen[0]["roles"] == sorted(told["roles"]) == ["admin", "user"]
         assert "password" not in str(seen)
 
 
@@ -160,7 +168,7 @@ async def test_the_public_keys_are_public_and_the_rest_is_for_services(running, 
         assert (await shop.post("/introspect", data=form)).status_code == 401
         told = await shop.post("/introspect", data=form, headers={"X-Internal-Token": secret})
         assert told.json()["active"] is True
-        assert told.json()["iss"] == "http://localhost:8000"
+        assert told.json()["iss"] == DEFAULT_BASE
 
 
 async def enter(shop, agent="Firefox", **options):
@@ -186,7 +194,7 @@ async def test_a_device_that_is_not_mine_is_logged_out_and_mine_is_not(running, 
         )[-1:]
         gone = await shop.post(action, headers=mine)
         assert gone.status_code == 303
-        assert (await shop.get("/devices", headers=theirs)).status_code == 401
+        assert (await shop.get("/devices", headers=theirs)).status_code == 303
         assert (await shop.get("/devices", headers=mine)).status_code == 200
 
 
@@ -196,7 +204,7 @@ async def test_logging_out_everywhere_ends_browsers_as_well(running, outbox):
         browser = await enter(shop)
         bearer, _ = await log_in(shop)
         assert (await shop.post("/auth/logout-everywhere", headers=bearer)).status_code == 204
-        assert (await shop.get("/devices", headers=browser)).status_code == 401
+        assert (await shop.get("/devices", headers=browser)).status_code == 303
 
 
 async def test_who_leaves_is_out_and_a_wrong_password_shows_the_page_again(running, outbox):
@@ -204,10 +212,97 @@ async def test_who_leaves_is_out_and_a_wrong_password_shows_the_page_again(runni
         await member(shop, outbox)
         browser = await enter(shop)
         assert (await shop.post("/leave", headers=browser)).status_code == 303
-        assert (await shop.get("/devices", headers=browser)).status_code == 401
+        assert (await shop.get("/devices", headers=browser)).status_code == 303
         wrong = await shop.post("/enter", data={**FORM, "password": "x"}, headers=FROM_THE_PAGE)
         assert wrong.status_code == 401
         assert 'role="alert"' in wrong.text
+
+
+async def test_who_asks_for_a_page_enters_first_and_then_sees_it(running, outbox):
+    async with running(**outbox.settings) as shop:
+        await member(shop, outbox)
+        sent = await shop.get("/devices?sort=age")
+        assert (sent.status_code, sent.headers["cache-control"]) == (303, "no-store")
+        assert sent.headers["location"] == "/enter?next=%2Fdevices%3Fsort%3Dage"
+        page = await shop.get(sent.headers["location"])
+        assert 'name="next" value="/devices?sort=age"' in page.text
+        wanted = {"next": "/devices?sort=age"}
+        wrong = await shop.post(
+            "/enter", data={**FORM, **wanted, "password": "x"}, headers=FROM_THE_PAGE
+        )
+        assert 'name="next" value="/devices?sort=age"' in wrong.text
+        answer = await shop.post("/enter", data={**FORM, **wanted}, headers=FROM_THE_PAGE)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/devices?sort=age")
+
+
+async def test_the_api_says_401_and_a_form_is_not_sent_twice(running):
+    async with running() as shop:
+        browser = {"Accept": "text/html", **FROM_THE_PAGE}
+        for path in ("/auth/me", "/own/customer", "/people"):
+            assert (await shop.get(path, headers=browser)).status_code == 401
+        lost = await shop.post("/devices/abc", headers=FROM_THE_PAGE)
+        assert (lost.status_code, lost.headers["location"]) == (303, "/enter")
+
+
+async def test_below_a_prefix_the_page_to_enter_is_below_it_too(settings):
+    app = make_app(settings)
+    transport = httpx.ASGITransport(app, root_path="/loja")
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as shop,
+    ):
+        sent = await shop.get("/loja/devices")
+        assert sent.headers["location"] == "/loja/enter?next=%2Floja%2Fdevices"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "\t//evil.example",
+        " //evil.example",
+        "javascript:alert(1)",
+        "devices",
+        "@evil.example",
+        "/devices\r\nSet-Cookie: a=b",
+        "/devices\0",
+        '/"><script>alert(1)</script>',
+        "/de\u202ev\u0456ces",
+        "/" + "a" * 10_000,
+    ],
+)
+async def test_nobody_is_led_out_of_the_shop(running, outbox, elsewhere):
+    async with running(**outbox.settings) as shop:
+        await member(shop, outbox)
+        page = await shop.get("/enter", params={"next": elsewhere})
+        assert 'name="next" value=""' in page.text
+        sent = {**FORM, "next": elsewhere}
+        answer = await shop.post("/enter", data=sent, headers=FROM_THE_PAGE)
+        assert (answer.status_code, answer.headers["location"]) == (303, "devices")
+
+
+async def connections(url, name):
+    async with Redis.from_url(url) as redis:
+        return [client for client in await redis.client_list() if client["name"] == name]
+
+
+@pytest.mark.redis
+async def test_a_shop_that_ends_leaves_no_connection_to_redis(running, outbox, redis_url):
+    name = f"loja-{uuid.uuid4().hex}"
+    url = SecretStr(f"{redis_url}?client_name={name}")
+    there = {"SESSION_REDIS_URL": url, "RATE_LIMIT_REDIS_URL": url}
+    async with running(**there, **outbox.settings) as shop:
+        await member(shop, outbox, f"{name}@example.com")
+        answer = await shop.post(
+            "/enter", data={**FORM, "email": f"{name}@example.com"}, headers=FROM_THE_PAGE
+        )
+        assert answer.status_code == 303, answer.text
+        assert len(await connections(redis_url, name)) >= 2
+    assert await connections(redis_url, name) == []
 
 
 async def test_another_sites_page_cannot_log_anybody_in(running, outbox):

@@ -350,3 +350,77 @@ async def test_a_link_whose_token_would_be_logged_is_refused(make_service, link)
 async def test_there_are_no_pages_unless_they_are_asked_for(make_service):
     async with client_of(app_of(make_service())) as client:
         assert (await client.get("/auth/pages/activate")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example/attack", "evil.example?x=", "evil.example#", "a@evil.example", "[", "é.example"],
+)
+async def test_a_forged_host_leads_the_form_nowhere(client, host):
+    shown = await client.get("/auth/pages/activate", headers={"Host": host.encode()})
+    assert shown.status_code == 200
+    assert 'action="/auth/pages/activate"' in shown.text
+    assert "evil" not in shown.text
+
+
+HOSTILE = [
+    '"><script>alert(1)</script>',
+    "'><img src=x onerror=alert(1)>",
+    "{{ 7*7 }}{% raw %}",
+    "</script><!--",
+    "\u202egpj.exe\u2066",
+    "\u0001\u007f\u0085",
+    "javascript:alert(1)",
+    "ключ 鍵 مفتاح 🗝",
+    "x" * 3000,
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda text: ascii(text[:12]))
+async def test_nothing_that_a_stranger_sends_comes_back(
+    client, signed_up, service, mailbox, hostile
+):
+    """Of what is sent, only a token that is good is shown again, as the value of its field."""
+    activation = await signed_up(client)
+    await client.post("/auth/activate", json={"token": activation})
+    await client.post("/auth/password-reset/request", json={"email": EMAIL})
+    await service.outbox.drain()
+    token, page = mailbox.token("password_reset"), "/auth/pages/reset-password"
+    query = {"token": hostile, "next": hostile, "email": hostile, "name": hostile}
+    weak = {"new_password": "123456789012", "name": hostile, "next": hostile}
+    opened = await client.get(page, params=query)
+    wrong = await client.post(page, data={**weak, "token": hostile}, params=query)
+    again = await client.post(page, data={**weak, "token": f"{hostile}token={token}"}, params=query)
+
+    assert [answer.status_code for answer in (opened, wrong, again)] == [200, 400, 422]
+    assert again.text.count(token) == 1
+    assert f'name="token" value="{token}"' in again.text
+    for answer in (opened, wrong, again):
+        assert hostile not in html.unescape(answer.text)
+        assert hostile not in str(answer.headers)
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"token=" + b"x" * 20_000, 413), (b"nothing", 400), (b"token=x", 400)]
+)
+async def test_no_answer_of_a_page_is_kept(client, body, status):
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    for path in ("activate", "confirm-email"):
+        answer = await client.post(f"/auth/pages/{path}", content=body, headers=kind)
+        assert answer.status_code == status
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+async def test_a_page_whose_path_is_not_protected_shows_no_token_that_nobody_checks(service):
+    app = app_of(service)
+    app.add_middleware(CSRFMiddleware, secret="s" * 40, exclude_paths=["/auth/{rest:path}"])
+    async with client_of(app) as client:
+        shown = await client.get("/auth/pages/activate")
+        assert "csrf" not in shown.text
+        assert "set-cookie" not in shown.headers
+        sent = await client.post("/auth/pages/activate", data={"token": "x"})
+        assert "not valid any more" in sent.text

@@ -67,18 +67,30 @@ def _user(options: argparse.Namespace) -> int:
         _say(options.missing)
         return 2
     from tijolo.auth.users import UserAuthService, commands
+    from tijolo.auth.users._password_input import read_password
 
     try:
+        _refuse_what_is_no_text(options)
         found = _named(options.service)
         service = found if isinstance(found, UserAuthService) else found()
         if not isinstance(service, UserAuthService):
             raise TypeError(f"{options.service} is no UserAuthService")
         if options.user_command == "create":
-            options.password = None if options.no_password else commands.read_password()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+            options.password = None if options.no_password else read_password()
+    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError) as error:
         _say(f"cannot begin: {error}")
         return 2
+    except KeyboardInterrupt:
+        return 130
     return asyncio.run(commands.run(service, options))
+
+
+def _refuse_what_is_no_text(options: argparse.Namespace) -> None:
+    for name, value in vars(options).items():
+        try:
+            str(value).encode("utf-8")
+        except UnicodeEncodeError:  # bytes of the shell that are none
+            raise ValueError(f"{name} is no text in UTF-8") from None
 
 
 def _named(name: str) -> Any:

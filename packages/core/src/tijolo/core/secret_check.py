@@ -13,6 +13,8 @@ from pydantic.fields import FieldInfo
 
 MIN_SECRET_BYTES = 32
 """Least length of a signing secret: the output of the hash it keys (RFC 7518, section 3.2)."""
+HOW_TO_MAKE_ONE = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+"""A command for who has to make one now."""
 
 _WHOLE_WORDS = """
     secret secrets secretkey mysecret supersecret topsecret password passwd passw0rd
@@ -50,8 +52,8 @@ def unfit_secrets(model: BaseModel, path: str = "") -> Iterator[str]:
     """One sentence for each secret in ``model`` that must not be used, naming its variable."""
     separator = model.model_config.get("env_nested_delimiter") or "."
     for name, field in type(model).model_fields.items():
-        label = f"{path}{_variable(model, name, field, nested=bool(path))}"
-        signs = _signs(field.annotation) or any(map(_is_mark, field.metadata))
+        label = f"{path}{variable_of(type(model), name, field, nested=bool(path))}"
+        signs = is_signing(field)
         published = {_text(value) for value in _published(field)}
         for where, value in _inside(label, getattr(model, name), str(separator)):
             reason = _unfit(_text(value), signs=signs, published=published)
@@ -149,7 +151,9 @@ def _published(field: FieldInfo) -> Iterator[object]:
                 yield item
 
 
-def _variable(model: BaseModel, name: str, field: FieldInfo, *, nested: bool) -> str:
+def variable_of(
+    model: type[BaseModel], name: str, field: FieldInfo, *, nested: bool = False
+) -> str:
     """The environment variable that sets the field."""
     alias = field.validation_alias or field.alias
     if isinstance(alias, AliasChoices):
@@ -157,6 +161,11 @@ def _variable(model: BaseModel, name: str, field: FieldInfo, *, nested: bool) ->
     if isinstance(alias, str):
         return alias
     return name if nested else f"{model.model_config.get('env_prefix', '')}{name}"
+
+
+def is_signing(field: FieldInfo) -> bool:
+    """Whether the field holds what signs or encrypts."""
+    return _signs(field.annotation) or any(map(_is_mark, field.metadata))
 
 
 def _signs(annotation: object) -> bool:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, GetCoreSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tijolo.core._secrets import strip_all_but_secrets
 from tijolo.core.enums import BaseStrEnum
-from tijolo.core.secret_check import SigningKey, SigningSecret, UnfitSecretError, unfit_secrets
+from tijolo.core.missing_settings import explained
+from tijolo.core.secret_check import (
+    HOW_TO_MAKE_ONE,
+    SigningKey,
+    SigningSecret,
+    UnfitSecretError,
+    unfit_secrets,
+)
 
 __all__ = ["BaseAppSettings", "Environment", "SigningKey", "SigningSecret", "UnfitSecretError"]
-
-_HOW_TO_MAKE_ONE = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 
 class Environment(BaseStrEnum):
@@ -44,6 +56,8 @@ class BaseAppSettings(BaseSettings):
 
     Raises:
         UnfitSecretError: naming every variable whose secret is not fit for ``ENVIRONMENT``.
+        ValidationError: for a value that is none; for a variable that is missing it says which,
+            where to set it and, of a secret that signs, how to make one.
     """
 
     model_config = SettingsConfigDict(
@@ -66,6 +80,16 @@ class BaseAppSettings(BaseSettings):
     ) -> CoreSchema:
         return strip_all_but_secrets(handler(source), handler)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _what_is_missing_is_explained(
+        cls, given: Any, handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        try:
+            return handler(given)
+        except ValidationError as error:
+            raise explained(error, cls) from None
+
     @model_validator(mode="after")
     def _secrets_are_fit(self) -> Self:
         problems = [] if self.ENVIRONMENT.is_development else list(unfit_secrets(self))
@@ -73,6 +97,6 @@ class BaseAppSettings(BaseSettings):
             # not a ValueError: Pydantic would attach every raw setting to its report
             raise UnfitSecretError(
                 f"not fit for ENVIRONMENT={self.ENVIRONMENT.value}: {'; '.join(problems)}."
-                f" Make a secret with: {_HOW_TO_MAKE_ONE}"
+                f" Make a secret with: {HOW_TO_MAKE_ONE}"
             )
         return self

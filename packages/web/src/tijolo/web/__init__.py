@@ -21,11 +21,12 @@ from tijolo.web.csrf import (
     CSRF_COOKIE_NAME,
     CSRF_HEADER_NAME,
     CSRFMiddleware,
-    CSRFSettings,
+    csrf_protects,
     csrf_token,
     is_from_own_page,
     make_csrf_token_dependency,
 )
+from tijolo.web.csrf_settings import CSRFSettings
 from tijolo.web.csrf_tokens import generate_csrf_token
 from tijolo.web.device import CurrentDevice, DeviceInfo, DeviceType, get_device_info
 from tijolo.web.envelope import EnvelopeMiddleware, RequestMetrics
@@ -152,6 +153,7 @@ __all__ = [
     "clear_cookie",
     "cors",
     "create_app",
+    "csrf_protects",
     "csrf_token",
     "describe_problems",
     "generate_csrf_token",

@@ -18,7 +18,8 @@ from tijolo.web._outer import add_inner_middleware, add_outer_middleware
 from tijolo.web.body_limit import BodySizeLimitMiddleware
 from tijolo.web.client_ip import TrustedProxyMiddleware
 from tijolo.web.cors import cors_layer
-from tijolo.web.csrf import CSRFMiddleware, CSRFSettings, csrf_options
+from tijolo.web.csrf import CSRFMiddleware
+from tijolo.web.csrf_settings import CSRFSettings, csrf_options
 from tijolo.web.envelope import EnvelopeMiddleware
 from tijolo.web.error_boundary import ErrorBoundaryMiddleware
 from tijolo.web.handlers import register_exception_handlers

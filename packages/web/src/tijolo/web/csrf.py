@@ -7,13 +7,10 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from pydantic import SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.requests import HTTPConnection, Request
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tijolo.core import SigningSecret
 from tijolo.web._csrf_form import MULTIPART, URLENCODED, ReplayedBody, form_field
 from tijolo.web._logging import with_request_id
 from tijolo.web._origins import checked_origin, normalised_origin, origin_of_url
@@ -21,7 +18,6 @@ from tijolo.web._paths import path_below_root
 from tijolo.web._routes import name_the_route
 from tijolo.web.csrf_tokens import CSRFTokens, TokenSecret, generate_csrf_token
 from tijolo.web.problems import problem_response
-from tijolo.web.settings import StringList
 
 CSRF_COOKIE_NAME = "__Host-csrf"
 CSRF_HEADER_NAME = "X-CSRF-Token"
@@ -59,26 +55,6 @@ _MAX_FORM_HEAD = 65_536
 
 SessionIdOf = Callable[[Scope], str | None]
 _log = with_request_id(logging.getLogger("tijolo.web.csrf"))
-
-
-class CSRFSettings(BaseSettings):
-    """Settings of the CSRF protection; ``create_app`` then puts it on the service."""
-
-    model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    CSRF_SECRET: SigningSecret
-    """Signs the tokens: 32 random bytes or more, the same on every replica."""
-    CSRF_TRUSTED_ORIGINS: StringList = []
-    """Other origins whose pages may write here, such as ``https://app.example.com``."""
-    CSRF_EXCLUDE_PATHS: StringList = []
-    """Paths, exact or as templates, that are not protected."""
-    CSRF_COOKIE_SECURE: bool = True
-    """Off only where the service is reached without TLS; the cookie then loses ``__Host-``."""
-
-    @field_validator("CSRF_TRUSTED_ORIGINS")
-    @classmethod
-    def _are_origins(cls, origins: list[str]) -> list[str]:
-        return [checked_origin(origin) for origin in origins]
 
 
 def session_id_from_state(scope: Scope) -> str | None:
@@ -164,8 +140,8 @@ class CSRFMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        page = scope[CSRF_SCOPE_KEY] = _Page(self, send)
-        if scope["method"] in _SAFE_METHODS or self._excludes(scope):
+        page = scope[CSRF_SCOPE_KEY] = _Page(self, send, scope.get("root_path", ""))
+        if scope["method"] in _SAFE_METHODS or self.excludes(scope):
             await self.app(scope, receive, page.send)
             return
         headers = dict(scope["headers"])
@@ -216,7 +192,8 @@ class CSRFMiddleware:
         values = self._cookie.findall(lines[0] if len(lines) == 1 else b";".join(lines))
         return values[0].decode("latin-1") if len(values) == 1 and values[0] else None
 
-    def _excludes(self, scope: Scope) -> bool:
+    def excludes(self, scope: Scope) -> bool:
+        """Whether ``exclude_paths`` has the path of a request."""
         if not self._excluded:
             return False
         path = path_below_root(scope)
@@ -232,10 +209,16 @@ class _Page:
     confirmed = False
     """Whether a write was judged, and passed."""
 
-    def __init__(self, middleware: CSRFMiddleware, send: Send) -> None:
+    def __init__(self, middleware: CSRFMiddleware, send: Send, root_path: str) -> None:
         # without the scope, which holds this: a cycle would cost the collector more than the rest
         self._middleware = middleware
         self._send = send
+        self._root_path = root_path
+
+    def is_protected(self, scope: Scope) -> bool:
+        """Whether a form that goes back to this path is judged."""
+        # below the root that the middleware saw, however deep the page is mounted
+        return not self._middleware.excludes({**scope, "root_path": self._root_path})
 
     def token(self, scope: Scope) -> str:
         """A token for the page, beside the cookie that the browser has or gets with it."""
@@ -305,6 +288,16 @@ def csrf_token(request: Request) -> str:
     return _page_of(request).token(request.scope)
 
 
+def csrf_protects(request: Request) -> bool:
+    """Whether :class:`CSRFMiddleware` judges a form that the page sends back to its own path.
+
+    False where it is not there, or where its ``exclude_paths`` have the path: a page that may
+    live in any service shows a token where somebody checks it, and none elsewhere.
+    """
+    page: _Page | None = request.scope.get(CSRF_SCOPE_KEY)
+    return page is not None and page.is_protected(request.scope)
+
+
 def csrf_field_name(request: Request) -> str:
     """Name of the form field that the middleware reads.
 
@@ -333,17 +326,6 @@ def make_csrf_token_dependency(*, cookie_name: str | None = None) -> Callable[[R
         return page.token(request.scope)
 
     return csrf_token_of_page
-
-
-def csrf_options(settings: CSRFSettings) -> dict[str, Any]:
-    """The arguments of :class:`CSRFMiddleware` that ``settings`` say."""
-    secret: SecretStr = settings.CSRF_SECRET
-    return {
-        "secret": secret,
-        "trusted_origins": settings.CSRF_TRUSTED_ORIGINS,
-        "exclude_paths": settings.CSRF_EXCLUDE_PATHS,
-        "secure": settings.CSRF_COOKIE_SECURE,
-    }
 
 
 def _page_of(request: Request) -> _Page:

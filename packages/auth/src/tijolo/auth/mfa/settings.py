@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tijolo.auth.mfa.sealing import SecretBox
+from tijolo.auth.mfa.sealing import HOW_TO_MAKE_A_KEY, SecretBox
 from tijolo.auth.mfa.totp import TotpParameters
 from tijolo.core import SigningSecret
 from tijolo.web.rate_limits import rate_limits
@@ -26,7 +26,9 @@ class MfaSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    MFA_ENCRYPTION_KEYS: Annotated[list[SigningSecret], NoDecode, BeforeValidator(_split)]
+    MFA_ENCRYPTION_KEYS: Annotated[list[SigningSecret], NoDecode, BeforeValidator(_split)] = Field(
+        description=f"a Fernet key, the same on every replica; {HOW_TO_MAKE_A_KEY}"
+    )
     """Fernet keys, the newest first: it seals, all of them open. Separated by commas."""
     MFA_ISSUER: str = Field(min_length=1, max_length=64, pattern=r"^[^:]+$")
     """The service's name, as the app shows it."""

@@ -7,7 +7,6 @@ the machine can see and the shell remembers.
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,11 +14,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tijolo.auth.users._lacking import what_is_lacking
 from tijolo.auth.users.addresses import normalize_email
 from tijolo.auth.users.models import BaseUserModel, UserStatus
 from tijolo.auth.users.service import UserAuthService
 from tijolo.core import AppException, NotFoundException
 
+_MOST_LISTED = 10_000
 Command = Callable[[UserAuthService, AsyncSession, argparse.Namespace], Awaitable[str]]
 
 
@@ -38,7 +39,7 @@ async def run(service: UserAuthService, options: argparse.Namespace) -> int:
             said = await _COMMANDS[options.user_command](service, session, options)
         await service.outbox.drain()
     except AppException as error:
-        sys.stderr.write(f"{error.message}\n")
+        sys.stderr.write(f"{await _told(service, error)}\n")
         return 1
     finally:
         for resource in reversed(resources):
@@ -47,6 +48,16 @@ async def run(service: UserAuthService, options: argparse.Namespace) -> int:
     if service.outbox.failures:
         sys.stderr.write("the e-mail was not sent; see the log\n")
     return 1 if service.outbox.failures else 0
+
+
+async def _told(service: UserAuthService, error: AppException) -> str:
+    lacking = await what_is_lacking(service) if error.code == "DATABASE_ERROR" else None
+    if lacking is None:
+        return error.message
+    return (
+        f"{service.db!r} has {lacking}: its migrations have not run, or it is another database"
+        " than the service's. Run them, such as by: python -m tijolo.db upgrade"
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,23 +91,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             one.add_argument("--role", action="append", default=[], metavar="ROLE")
 
 
-def read_password() -> str:
-    """Twice from a terminal, unseen; otherwise the first line of the standard input, as it is.
-
-    Raises:
-        ValueError: What was typed differs, or there is nothing.
-    """
-    if sys.stdin.isatty():
-        password = getpass.getpass("Password: ")
-        if getpass.getpass("Again: ") != password:
-            raise ValueError("the passwords differ")
-    else:
-        password = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
-    if not password:
-        raise ValueError("no password was given")
-    return password
-
-
 async def _create(
     service: UserAuthService, session: AsyncSession, options: argparse.Namespace
 ) -> str:
@@ -118,7 +112,7 @@ async def _list(
     query = select(model).where(model.email > options.after).order_by(model.email)
     if options.status:
         query = query.where(model.status == UserStatus(options.status))
-    users = await session.scalars(query.limit(max(1, options.limit)))
+    users = await session.scalars(query.limit(min(max(1, options.limit), _MOST_LISTED)))
     return "\n".join(_line(user) for user in users)
 
 

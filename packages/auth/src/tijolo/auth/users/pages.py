@@ -26,8 +26,8 @@ from tijolo.auth.user_settings import LINKS
 from tijolo.auth.users.errors import EmailTakenException, OneTimeTokenException
 from tijolo.auth.users.locales import localised_names, wanted_locale
 from tijolo.auth.users.service import UserAuthService
-from tijolo.core import AppException, MissingExtraError
-from tijolo.web import csrf_token
+from tijolo.core import AppException, FileTooLargeException, MissingExtraError
+from tijolo.web import csrf_protects
 
 try:
     from tijolo.web.templates import Templates
@@ -41,6 +41,12 @@ _POLICY = (
 )
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 _MOST_TOKEN_CHARACTERS = 4096
+_REFUSED = (
+    OneTimeTokenException,
+    EmailTakenException,
+    InvalidFormException,
+    FileTooLargeException,
+)
 
 Act = Callable[[AsyncSession, str, str], Awaitable[object]]
 
@@ -143,7 +149,7 @@ def _add(router: APIRouter, service: UserAuthService, shown: _Shown, page: _Page
                 await page.act(session, token, fields.get("new_password", ""))
         except WeakPasswordException as error:
             return await shown.form(request, page, token=token, error=error)
-        except (OneTimeTokenException, EmailTakenException, InvalidFormException) as error:
+        except _REFUSED as error:
             return await shown.page(request, page.error, status=error.status_code)
         return await shown.page(request, page.success)
 
@@ -180,7 +186,8 @@ class _Shown:
         context = {
             "action": _path_of(request, page.name),
             "token": token,
-            "csrf": _has_csrf(request),
+            # where nobody asks for more: a token that was mailed cannot be forged either
+            "csrf": csrf_protects(request),
             "min_length": self._service.policy.min_length,
             "reason": str(error.details.get("reason", "")) if error else "",
         }
@@ -245,14 +252,6 @@ def _path_of(request: Request, name: str) -> str:
     return request.url_for(name).path
 
 
-def _has_csrf(request: Request) -> bool:
-    try:
-        csrf_token(request)
-    except RuntimeError:  # no CSRFMiddleware; a token that was mailed cannot be forged either
-        return False
-    return True
-
-
 def _language_of(found: str, name: str) -> str:
     return "en" if found == name else found.split(".")[-2]
 
@@ -272,6 +271,6 @@ def _answers(method: str) -> dict[int | str, dict[str, Any]]:
         400: {"description": "The link is not valid any more.", **page},
         409: {"description": "Another account took the address meanwhile.", **page},
         422: {"description": "The password is too weak; the form again.", **page},
-        413: {"description": "The form is too large."},
+        413: {"description": "The form is too large.", **page},
         503: {"description": "Too many passwords are waiting; try again."},
     }
