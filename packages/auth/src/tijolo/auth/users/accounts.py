@@ -59,9 +59,8 @@ class Accounts:
     async def activate(self, session: AsyncSession, *, token: str) -> BaseUserModel:
         """As ``UserAuthService.activate``."""
         parts = self._parts
-        row = await parts.tokens.consume(session, token, UserTokenPurpose.ACTIVATION)
-        user = await parts.lock(session, row.user_id)
-        if user is None or user.status is not UserStatus.PENDING:
+        row, user = await parts.redeem(session, token, UserTokenPurpose.ACTIVATION)
+        if user.status is not UserStatus.PENDING:
             raise OneTimeTokenException
         if "hashed_password" in row.data:  # as it was when this link was made
             user.hashed_password = row.data["hashed_password"]
@@ -122,10 +121,13 @@ class Accounts:
     async def _resend(self, address: str | None, locale: str | None) -> None:
         if address is None:
             return
-        async with self._parts.db.transaction() as session:
+
+        async def work(session: AsyncSession) -> None:
             user = await self._parts.find(session, address)
             if user is not None and user.status is UserStatus.PENDING:
                 await self.send_activation(session, user, locale=locale)
+
+        await self._parts.db.run_in_transaction(work)
 
     async def _send(
         self,
@@ -196,13 +198,16 @@ class Accounts:
         In a transaction of its own: those that lost a race to sign up share a lock of the row.
         """
         model = self._parts.user_model
-        async with self._parts.db.transaction() as session:
+
+        async def work(session: AsyncSession) -> None:
             await session.execute(
                 update(model)
                 .where(model.id == user_id, model.status == UserStatus.PENDING)
                 .values(hashed_password=None, name=None),
                 execution_options={"synchronize_session": False},
             )
+
+        await self._parts.db.run_in_transaction(work)
 
     def _new(self, **values: str | None) -> BaseUserModel:
         return self._parts.user_model(**values)

@@ -45,6 +45,7 @@ class Administration:
         if user.hashed_password is not None:
             await self._credentials.check_own(session, user, password or "")
         taken = await parts.find(session, address) is not None
+        await parts.lock(session, user.id)
         issued = await parts.tokens.issue(
             session,
             user.id,
@@ -70,10 +71,9 @@ class Administration:
     async def confirm_email_change(self, session: AsyncSession, *, token: str) -> BaseUserModel:
         """As ``UserAuthService.confirm_email_change``."""
         parts = self._parts
-        row = await parts.tokens.consume(session, token, UserTokenPurpose.EMAIL_VERIFICATION)
+        row, user = await parts.redeem(session, token, UserTokenPurpose.EMAIL_VERIFICATION)
         address = str(row.data["email"])
-        user = await parts.lock(session, row.user_id)
-        if user is None or not user.may_log_in:
+        if not user.may_log_in:
             raise OneTimeTokenException
         old = user.email
         try:

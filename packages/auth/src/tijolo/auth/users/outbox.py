@@ -50,8 +50,8 @@ class Outbox:
                 retry_after_seconds=5,
             )
 
-    def put(self, job: Job) -> None:
-        """Do ``job`` soon; with twice as many as there should be, it is dropped and logged.
+    def put(self, job: Job) -> asyncio.Task[None] | None:
+        """Do ``job`` soon; with twice as many as there should be, it is dropped and logged: None.
 
         The rest of the room is for those that were let in before it was full, and for jobs of
         jobs: work that was begun must not lose its e-mail.
@@ -59,10 +59,11 @@ class Outbox:
         if len(self._tasks) >= 2 * self.limit:
             self.failures += 1
             _log.error("a job after a commit was dropped: %d are waiting", len(self._tasks))
-            return
+            return None
         task = asyncio.get_running_loop().create_task(self._run(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def drain(self) -> None:
         """Wait until nothing is left to do, the jobs that jobs put there included."""

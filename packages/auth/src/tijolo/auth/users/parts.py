@@ -15,10 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tijolo.auth.hashing import HashService
 from tijolo.auth.password_policy import PasswordPolicy
 from tijolo.auth.user_settings import AuthSettings
+from tijolo.auth.users.errors import OneTimeTokenException
 from tijolo.auth.users.events import Events
 from tijolo.auth.users.mails import Mails
 from tijolo.auth.users.models import NAME_CHARACTERS, BaseUserModel
 from tijolo.auth.users.one_time import OneTimeTokens
+from tijolo.auth.users.outbox import Outbox
+from tijolo.auth.users.token_models import BaseUserTokenModel
 from tijolo.core import NotFoundException, ValidationException
 from tijolo.db import AsyncDatabaseManager
 
@@ -35,6 +38,8 @@ class AuthParts:
     tokens: OneTimeTokens
     mails: Mails
     events: Events
+    endings: Outbox
+    """Where what must end is ended: apart from the e-mails, which may wait for their server."""
     clock: Callable[[], datetime]
 
     @asynccontextmanager
@@ -79,13 +84,32 @@ class AuthParts:
         return found
 
     async def lock(self, session: AsyncSession, user_id: UUID) -> BaseUserModel | None:
-        """The user as they are now, until the end of the transaction."""
+        """The user as they are now, until the end of the transaction.
+
+        Whatever writes both an account and its tokens takes the account first: two that took them
+        the other way round would wait for each other, until the database ends one of them.
+        """
         return await session.scalar(
             select(self.user_model)
             .where(self.user_model.id == user_id)
             .with_for_update()
             .execution_options(populate_existing=True)
         )
+
+    async def redeem(
+        self, session: AsyncSession, token: str, purpose: str
+    ) -> tuple[BaseUserTokenModel, BaseUserModel]:
+        """Use a one-time token up; its row, and its user, locked.
+
+        Raises:
+            OneTimeTokenException: It is used, expired, burnt or unknown, or its user is gone.
+        """
+        async with self.reading(session) as reading:
+            owner = (await self.tokens.peek(reading, token, purpose)).user_id
+        user = await self.lock(session, owner)
+        if user is None:
+            raise OneTimeTokenException
+        return await self.tokens.consume(session, token, purpose), user
 
 
 def clean_name(name: str | None) -> str | None:

@@ -44,6 +44,7 @@ class Recovery:
     ) -> PasswordResetToken:
         """A new link for somebody who is known; older ones are burnt."""
         settings = self._parts.settings
+        await self._parts.lock(session, user.id)
         issued = await self._parts.tokens.issue(
             session,
             user.id,
@@ -77,9 +78,8 @@ class Recovery:
         # a password that is refused leaves the link as it was
         parts.policy.check(new_password, personal=[known.email, known.name])
         hashed = await parts.hashing.hash(new_password)
-        await parts.tokens.consume(session, token, UserTokenPurpose.PASSWORD_RESET)
-        user = await parts.lock(session, known.id)
-        if user is None or not _may_recover(user):
+        _, user = await parts.redeem(session, token, UserTokenPurpose.PASSWORD_RESET)
+        if not _may_recover(user):
             raise OneTimeTokenException
         user.hashed_password = hashed
         if user.status is UserStatus.PENDING:  # the link has shown that the address is theirs
@@ -115,8 +115,9 @@ class Recovery:
         self._parts.events.after_commit(session, kind, user.id)
 
     async def _issue_later(self, address: str | None, locale: str | None) -> None:
-        async with self._parts.db.transaction() as session:
-            await self._issue(session, address, locale)
+        await self._parts.db.run_in_transaction(
+            lambda session: self._issue(session, address, locale)
+        )
 
     async def _issue(
         self, session: AsyncSession, address: str | None, locale: str | None

@@ -142,6 +142,7 @@ class UserAuthService:
                 locale=auth_settings.AUTH_MAIL_LOCALE,
             ),
             events=self.events,
+            endings=Outbox(limit=auth_settings.AUTH_MAIL_QUEUE_LIMIT),
             clock=clock,
         )
         self.families = self._make_families(clock)
@@ -179,7 +180,8 @@ class UserAuthService:
         await self.hashing.connect()
 
     async def disconnect(self) -> None:
-        """Send the e-mails that wait, then stop."""
+        """End what is being ended, send the e-mails that wait, then stop."""
+        await self.parts.endings.disconnect()
         await self.outbox.disconnect()
         if self._owns_hashing:
             await self.hashing.disconnect()
