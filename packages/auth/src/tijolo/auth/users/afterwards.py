@@ -22,7 +22,7 @@ def after_transaction(session: AsyncSession, outbox: Outbox, job: Job) -> None:
 
     def begin(_: Session, ended: SessionTransaction) -> None:
         if ended.parent is None and not begun:
-            begun.append(outbox.put(job))
+            begun.append(outbox.begin(job))
 
     async def wait() -> None:
         if begun and begun[0] is not None:

@@ -50,7 +50,11 @@ class Outbox:
                 retry_after_seconds=5,
             )
 
-    def put(self, job: Job) -> asyncio.Task[None] | None:
+    def put(self, job: Job) -> None:
+        """Do ``job`` soon, and let nobody wait for it: as :meth:`begin`."""
+        self.begin(job)
+
+    def begin(self, job: Job) -> asyncio.Task[None] | None:
         """Do ``job`` soon; with twice as many as there should be, it is dropped and logged: None.
 
         The rest of the room is for those that were let in before it was full, and for jobs of

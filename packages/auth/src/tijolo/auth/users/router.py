@@ -2,21 +2,20 @@
 
 # No `from __future__ import annotations`: the routes name local dependencies.
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request, Response
-from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.exceptions import HTTPException
 
 from tijolo.auth.dependencies import AccessDependency
 from tijolo.auth.principal import Principal
 from tijolo.auth.throttle import MailThrottle
 from tijolo.auth.users.delivery import TokenCookies, TokenDelivery
-from tijolo.auth.users.entrance import Entrance, make_access, make_current_user
+from tijolo.auth.users.entrance import Entrance, MailBudget, make_access, make_current_user
 from tijolo.auth.users.models import BaseUserModel
+from tijolo.auth.users.no_store import NoStoreRoute
 from tijolo.auth.users.schemas import (
     AcceptedResponseSchema,
     ActivationResponseSchema,
@@ -91,7 +90,7 @@ def make_auth_router(
         access=access,
         user=make_current_user(service, access, session_factory),
     )
-    router = APIRouter(prefix=prefix, tags=list(tags or ["auth"]), route_class=_NoStoreRoute)
+    router = APIRouter(prefix=prefix, tags=list(tags or ["auth"]), route_class=NoStoreRoute)
     _add_signup(router, parts)
     _add_login(router, parts)
     if service.second_factor is not None:
@@ -133,7 +132,7 @@ def _add_signup(router: APIRouter, parts: _Parts) -> None:
         session: Annotated[AsyncSession, Depends(parts.session)],
     ) -> SignupResponseSchema:
         """Ask for an account. The answer is the same for an address that has one already."""
-        async with entrance.mail_to(request, payload.email):
+        async with entrance.mail_to(request, payload.email, MailBudget.SIGNUP):
             _, link = await service.signup(
                 session,
                 email=payload.email,
@@ -161,7 +160,7 @@ def _add_signup(router: APIRouter, parts: _Parts) -> None:
         session: Annotated[AsyncSession, Depends(parts.session)],
     ) -> AcceptedResponseSchema:
         """Mail the activation link again, if there is an account that waits for it."""
-        async with entrance.mail_to(request, payload.email):
+        async with entrance.mail_to(request, payload.email, MailBudget.SIGNUP):
             await service.resend_activation(
                 session, email=payload.email, locale=entrance.locale(request)
             )
@@ -251,7 +250,7 @@ def _add_reset(router: APIRouter, parts: _Parts) -> None:
         session: Annotated[AsyncSession, Depends(parts.session)],
     ) -> PasswordResetResponseSchema:
         """Mail a link to choose a new password, if there is an account that may be used."""
-        async with entrance.mail_to(request, payload.email):
+        async with entrance.mail_to(request, payload.email, MailBudget.RESET):
             link = await service.request_password_reset(
                 session, email=payload.email, locale=entrance.locale(request)
             )
@@ -331,9 +330,14 @@ def _add_email_change(router: APIRouter, parts: _Parts) -> None:
         request: Request,
         session: Annotated[AsyncSession, Depends(parts.session)],
         user: Annotated[BaseUserModel, Depends(parts.user)],
+        principal: Annotated[Principal, Depends(parts.access)],
     ) -> AcceptedResponseSchema:
-        """Mail a link to the new address; the old one stays until that is opened."""
-        to_new = entrance.mail_to(request, payload.new_email)
+        """Mail a link to the new address; the old one stays until that is opened.
+
+        Who has no password to give must have logged in within ``AUTH_RECENT_AUTH_SECONDS``.
+        """
+        entrance.check_proof(user, principal)
+        to_new = entrance.mail_to(request, payload.new_email, MailBudget.NEW_ADDRESS)
         async with to_new, entrance.password_of(request, user):
             await service.request_email_change(
                 session,
@@ -350,24 +354,6 @@ def _add_email_change(router: APIRouter, parts: _Parts) -> None:
     ) -> None:
         """Use the new address from now on."""
         await service.confirm_email_change(session, token=payload.token.get_secret_value())
-
-
-class _NoStoreRoute(APIRoute):
-    """A route whose answers, refusals included, no cache keeps (RFC 9111, section 5.2.2.5)."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_unstored(request: Request) -> Response:
-            try:
-                response = await handle(request)
-            except HTTPException as error:
-                error.headers = {**(error.headers or {}), "Cache-Control": "no-store"}
-                raise
-            response.headers["Cache-Control"] = "no-store"
-            return response
-
-        return handle_unstored
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
