@@ -46,7 +46,7 @@ class Accounts:
         if owner is None:
             user = self._new(email=address, hashed_password=hashed, name=name)
             if parts.settings.AUTH_AUTO_ACTIVATE:
-                self._open(user)
+                self._open(user, proved=False)
             owner = await self._insert(session, user)
             if owner is user:
                 parts.events.after_commit(session, AuthEventKind.SIGNUP, user.id)
@@ -65,7 +65,7 @@ class Accounts:
         if "hashed_password" in row.data:  # as it was when this link was made
             user.hashed_password = row.data["hashed_password"]
             user.name = row.data["name"]
-        self._open(user)
+        self._open(user, proved=True)
         await parts.tokens.burn(session, user.id, UserTokenPurpose.ACTIVATION)
         await session.flush()
         parts.events.after_commit(session, AuthEventKind.ACTIVATED, user.id)
@@ -101,7 +101,7 @@ class Accounts:
         user = self._new(email=address, hashed_password=hashed, name=name)
         user.status, user.is_admin, user.roles = status, is_admin, sorted({*roles})
         if status is UserStatus.ACTIVE:
-            self._open(user)
+            self._open(user, proved=True)
         taken = await parts.find(session, address) is not None
         if taken or await self._insert(session, user) is not user:
             raise EmailTakenException
@@ -212,8 +212,9 @@ class Accounts:
     def _new(self, **values: str | None) -> BaseUserModel:
         return self._parts.user_model(**values)
 
-    def _open(self, user: BaseUserModel) -> None:
+    def _open(self, user: BaseUserModel, *, proved: bool) -> None:
         user.status, user.activated_at = UserStatus.ACTIVE, self._parts.clock()
+        user.email_verified_at = user.activated_at if proved else None
 
     async def _insert(self, session: AsyncSession, user: BaseUserModel) -> BaseUserModel:
         """``user``, or the owner of the address where somebody was faster."""

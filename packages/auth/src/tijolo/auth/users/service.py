@@ -165,6 +165,9 @@ class UserAuthService:
         self._credentials = Credentials(self.parts)
         self._accounts = Accounts(self.parts)
         self._recovery = Recovery(self.parts, self._credentials, self.kill_switch)
+        self.on_reset = self._recovery.on_reset
+        """Each takes away what a reset ends, in its transaction, and gives the names for the
+        e-mail: ``async (session, user) -> ["google"]``. ``OAuthAccounts`` adds its own."""
         self._administration = Administration(self.parts, self._credentials, self.kill_switch)
         self._logins = Logins(
             self.parts,
@@ -381,7 +384,9 @@ class UserAuthService:
     ) -> BaseUserModel:
         """Store a new password, burn every link of the user, end everything; it does not log in.
 
-        A pending account becomes active: the link has shown whose the address is.
+        A pending account becomes active: the link has shown whose the address is. Logins
+        elsewhere that were linked are taken away (``on_reset``): one may be the intruder's, and
+        who has the address links theirs again.
 
         Raises:
             OneTimeTokenException: The token is not good, or the account may not be used.
@@ -468,6 +473,37 @@ class UserAuthService:
             is_admin: None leaves it as it is.
         """
         await self._administration.set_roles(session, user, roles, is_admin=is_admin)
+
+    def tell_of_change(
+        self, session: AsyncSession, user: BaseUserModel, change: str, **details: str
+    ) -> None:
+        """Mail a notice to ``user`` after the commit: another way in was added or taken away.
+
+        Args:
+            change: The kind of its event, such as ``mfa_enabled``.
+            details: For the template, such as ``provider``.
+        """
+        self.parts.mails.after_commit(
+            session, MailKind.CREDENTIALS_CHANGED, user.email, change=str(change), **details
+        )
+
+    async def purge_pending(
+        self, session: AsyncSession, *, older_than_days: int, limit: int = 1000
+    ) -> int:
+        """Delete accounts that nobody has opened in that time; call it now and then.
+
+        One with a link that still works stays. Delete first what tables of your own refer to.
+
+        Args:
+            older_than_days: At least 1.
+            limit: How many at most; call it again while there are that many.
+
+        Returns:
+            How many are gone.
+        """
+        return await self._administration.purge_pending(
+            session, older_than_days=older_than_days, limit=limit
+        )
 
     def make_epoch_checker(self, *, also: RevocationChecker | None = None) -> EpochChecker:
         """What refuses access tokens that are over: for ``build_auth_deps(revocation=...)``.
