@@ -15,7 +15,8 @@ from tijolo.auth.users.errors import EmailTakenException, OneTimeTokenException
 from tijolo.auth.users.events import AuthEventKind
 from tijolo.auth.users.mails import MailKind
 from tijolo.auth.users.models import BaseUserModel, UserStatus
-from tijolo.auth.users.parts import AuthParts, clean_name
+from tijolo.auth.users.names import clean_name
+from tijolo.auth.users.parts import AuthParts
 from tijolo.auth.users.results import ActivationToken
 from tijolo.auth.users.token_models import UserTokenPurpose
 from tijolo.db import on_commit, savepoint
@@ -38,7 +39,7 @@ class Accounts:
     ) -> tuple[BaseUserModel | None, ActivationToken | None]:
         """As ``UserAuthService.signup``."""
         parts = self._parts
-        address, name = normalize_email(email), clean_name(name)
+        address, name = parts.new_address(email), clean_name(name)
         parts.policy.check(password, personal=[address, name])
         parts.mails.outbox.check_room()
         hashed = await parts.hashing.hash(password)

@@ -11,7 +11,6 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tijolo.auth.users.addresses import normalize_email
 from tijolo.auth.users.credentials import Credentials
 from tijolo.auth.users.errors import EmailTakenException, OneTimeTokenException
 from tijolo.auth.users.events import AuthEventKind
@@ -43,7 +42,7 @@ class Administration:
     ) -> OneTimeLink:
         """As ``UserAuthService.request_email_change``."""
         parts, settings = self._parts, self._parts.settings
-        address, user = normalize_email(new_email), await parts.own(session, user)
+        address, user = parts.new_address(new_email), await parts.own(session, user)
         parts.mails.outbox.check_room()
         if user.hashed_password is not None:
             await self._credentials.check_own(session, user, password or "")

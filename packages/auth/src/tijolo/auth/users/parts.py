@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,14 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tijolo.auth.hashing import HashService
 from tijolo.auth.password_policy import PasswordPolicy
 from tijolo.auth.user_settings import AuthSettings
+from tijolo.auth.users.addresses import normalize_email, normalize_public_email
 from tijolo.auth.users.errors import OneTimeTokenException
 from tijolo.auth.users.events import Events
 from tijolo.auth.users.mails import Mails
-from tijolo.auth.users.models import NAME_CHARACTERS, BaseUserModel
+from tijolo.auth.users.models import BaseUserModel
 from tijolo.auth.users.one_time import OneTimeTokens
 from tijolo.auth.users.outbox import Outbox
 from tijolo.auth.users.token_models import BaseUserTokenModel
-from tijolo.core import NotFoundException, ValidationException
+from tijolo.core import NotFoundException
 from tijolo.db import AsyncDatabaseManager
 
 
@@ -111,19 +111,13 @@ class AuthParts:
             raise OneTimeTokenException
         return await self.tokens.consume(session, token, purpose), user
 
+    def new_address(self, email: str) -> str:
+        """The form of an address that somebody wants to have here.
 
-def clean_name(name: str | None) -> str | None:
-    """A name as it is stored; None where nothing is left of it.
-
-    Raises:
-        ValidationException: It is too long, or holds what no name does.
-    """
-    text = unicodedata.normalize("NFC", name).strip() if name else ""
-    if len(text) > NAME_CHARACTERS or any(unicodedata.category(c) in _UNFIT for c in text):
-        details = {"field": "name"}
-        raise ValidationException("Not a valid name", code="INVALID_NAME", details=details)
-    return text or None
-
-
-# controls, lone surrogates, line and paragraph separators
-_UNFIT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+        Raises:
+            InvalidEmailException: It is none, or no e-mail from outside could reach it, which
+                does not matter where links are shown on this machine.
+        """
+        if self.settings.AUTH_RETURN_TOKEN_IN_RESPONSE:
+            return normalize_email(email)
+        return normalize_public_email(email)
