@@ -141,7 +141,8 @@ class Logins:
             return
         row = await session.get(self._families.model, family_id)
         if row is not None and await self._families.revoke(session, family_id, reason="logout"):
-            on_commit(session, lambda: self._switch.end_session(str(family_id)))
+            end, endings = partial(self._switch.end_session, str(family_id)), self._parts.endings
+            on_commit(session, lambda: endings.finish(end))
             self._parts.events.after_commit(
                 session, AuthEventKind.LOGOUT, row.user_id, session_id=str(family_id)
             )

@@ -69,6 +69,12 @@ class Outbox:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    async def finish(self, job: Job) -> None:
+        """Do ``job`` now, and to its end although whoever waits is cancelled."""
+        task = self.begin(job)
+        if task is not None:
+            await asyncio.shield(task)
+
     async def drain(self) -> None:
         """Wait until nothing is left to do, the jobs that jobs put there included."""
         while self._tasks:
