@@ -252,6 +252,89 @@ async def test_a_name_is_one_line(call, name):
     assert refused.value.code == "INVALID_NAME"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u202eanA",  # shown as Ana, and what follows it backwards
+        "Ana\u202a",
+        "Ana \u2066Silva",
+        "Ana\u2069",
+        "Ana\u200f",
+        "Ana\u061c",
+        "Ad\u200dmin",  # not the text Admin, and shown as that
+        "Ad\u200cmin",
+        "\u200d",
+        "\u200c\u200c",
+        "é\u200d",
+        "é\u200d\u200dé",
+        "Ana\u200b",
+        "Ana\u2060",
+        "\ufeffAna",
+        "A\u00adna",
+        "\u3164",
+        "\u2800\u2800",
+        "A\U000e0041na",
+        "Ana\x1b[2J",
+        "Ana\x7f",
+        "An\x85a",
+    ],
+    ids=ascii,
+)
+async def test_a_name_shows_nothing_else_and_is_seen(call, name):
+    for method in ("signup", "create_user"):
+        with pytest.raises(ValidationException) as refused:
+            await call(method, email="ana@exemplo.com.br", password=PASSWORD, name=name)
+        assert refused.value.code == "INVALID_NAME"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ana de Souza-Pêra",
+        "O'Neill, Ana (Aninha)",
+        "אנה כהן",
+        "آنا",
+        "می\u200cخواهم",
+        "क्\u200dष",
+        "Ana 👩\u200d💻 🇧🇷",
+        "❤️\u200d🔥",
+        "李 安娜",
+        "Ngọc Ánh",
+    ],
+    ids=ascii,
+)
+async def test_names_of_every_script_are_kept(call, name):
+    user = await call("create_user", email="ana@exemplo.com.br", name=name)
+    assert user.name == name
+
+
+@pytest.mark.parametrize(
+    "email", ["ana@localhost", "ana@intranet", "ana@127.0.0.1", "ana@mail.internal", "ana@a.local"]
+)
+async def test_who_signs_up_has_an_address_that_mail_reaches(
+    make_service, call, ana, mailbox, email
+):
+    with pytest.raises(InvalidEmailException):
+        await call("signup", email=email, password=PASSWORD)
+    with pytest.raises(InvalidEmailException):
+        await call("request_email_change", ana, new_email=email, password=PASSWORD)
+    assert mailbox.mails == []
+
+
+async def test_the_error_of_a_domain_that_mail_does_not_reach_says_so(call):
+    with pytest.raises(InvalidEmailException, match="No e-mail reaches that domain") as refused:
+        await call("signup", email="ana@intranet", password=PASSWORD)
+    assert (refused.value.code, refused.value.details) == ("INVALID_EMAIL", {"field": "email"})
+
+
+async def test_a_machine_of_its_own_has_the_addresses_that_it_wants(make_service, call, db):
+    operator = await call("create_user", email="root@intranet", password=PASSWORD)
+    assert (await call("login", email="root@intranet", password=PASSWORD)).user_id == operator.id
+    local = make_service(settings={"AUTH_RETURN_TOKEN_IN_RESPONSE": True})
+    user, _ = await call("signup", email="ana@intranet", password=PASSWORD, on=local)
+    assert user.email == "ana@intranet"
+
+
 async def test_an_empty_name_is_none(call):
     user, _ = await call("signup", email=EMAIL, password=PASSWORD, name="   ")
     assert user.name is None

@@ -64,6 +64,13 @@ def test_what_is_no_address_is_refused(typed):
         normalize_email(typed)
 
 
+@pytest.mark.parametrize("hidden", "\u202e\u2066\u200b\u200c\u200d\u200f\u00ad\ufeff\x1b\x85")
+def test_an_address_shows_what_it_is(hidden):
+    for typed in (f"an{hidden}a@exemplo.com.br", f"ana@exem{hidden}plo.com.br"):
+        with pytest.raises(InvalidEmailException):
+            normalize_email(typed)
+
+
 def test_an_address_is_text():
     with pytest.raises(TypeError, match="bytes"):
         normalize_email(b"ana@exemplo.com.br")

@@ -224,3 +224,39 @@ async def test_a_change_of_address_ends_with_the_login_that_asked_for_it(call, a
     with pytest.raises(OneTimeTokenException):
         await call("confirm_email_change", token=mailbox.token("email_change"))
     assert await call("login", email=EMAIL, password=PASSWORD)
+
+
+@pytest.mark.parametrize("end", ["logout_everywhere", "logout"])
+async def test_what_has_ended_is_told_though_the_request_is_given_up(
+    make_service, db, ana, call, names, end
+):
+    """The epoch is saved by then; who checks by the store alone must learn of it, too."""
+    told = []
+
+    class Slow:
+        async def revoke_before_epoch(self, subject, epoch, *, expires_at):
+            await self.tell((subject, epoch))
+
+        async def revoke_session(self, session_id, *, expires_at):
+            await self.tell(session_id)
+
+        async def tell(self, what):
+            request.cancel()
+            await asyncio.sleep(0.01)
+            told.append(what)
+
+    service = make_service(revocation=Slow())
+    pair = await call("login", email=ana.email, password=names.PASSWORD, on=service)
+
+    async def give_up():
+        async with db.transaction() as session:
+            if end == "logout":
+                await service.logout(session, refresh_token=pair.refresh_token)
+            else:
+                await service.logout_everywhere(session, ana)
+
+    request = asyncio.create_task(give_up())
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await service.disconnect()
+    assert told == [pair.session_id if end == "logout" else (str(ana.id), 1)]

@@ -183,6 +183,21 @@ def test_a_link_that_was_not_mailed_is_no_success(run):
     assert "the e-mail was not sent" in done.stderr
 
 
+def test_accounts_that_nobody_opened_are_deleted(run, tmp_path):
+    made = run("create", "ana@exemplo.com.br", "--no-password")
+    assert made.returncode == 0, made.stderr
+    with sqlite3.connect(tmp_path / "app.db") as database:
+        database.execute(
+            "UPDATE users SET status = 'pending', is_active = 0, created_at = '2020-01-01'"
+        )
+    database.close()
+    for days in ("0", "-1", "x", "1.5"):
+        assert run("purge-pending", "--older-than-days", days).returncode == 2
+    assert run("purge-pending").returncode == 2
+    assert run("purge-pending", "--older-than-days", "30").stdout == "deleted 1\n"
+    assert run("list").stdout == ""
+
+
 def test_a_taken_address_is_refused(run):
     run("create", "ana@exemplo.com.br", "--no-password")
     done = run("create", "ANA@exemplo.com.br", "--no-password")

@@ -164,6 +164,108 @@ async def test_where_sign_up_proves_no_address_nothing_is_linked_by_one(
     assert await count() == 0
 
 
+async def test_an_account_that_nobody_proved_is_not_linked_once_addresses_are_proved(
+    make_service, identity_model, do, call, names, mailbox, accounts, count
+):
+    """Whoever signed up with it knows the password, and waits for its owner."""
+    before = make_service(settings={"AUTH_AUTO_ACTIVATE": True})
+    user, _ = await call("signup", email="bia@example.com", password=names.PASSWORD, on=before)
+    assert user.email_verified_at is None
+    with pytest.raises(OAuthLinkRequiredError):
+        await do(accounts.log_in, google())
+    # shut and opened again by an operator, who saw no proof either
+    await call("set_status", user, names.UserStatus.SUSPENDED)
+    await call("set_status", user, names.UserStatus.ACTIVE)
+    with pytest.raises(OAuthLinkRequiredError):
+        await do(accounts.log_in, google())
+    assert await count() == 0
+    # the owner's own way: a link to the address
+    await call("request_password_reset", email="bia@example.com")
+    token = mailbox.token("password_reset", to="bia@example.com")
+    await call("confirm_password_reset", token=token, new_password="uma senha bem nova")
+    assert (await do(accounts.log_in, google())).user_id == user.id
+
+
+async def test_a_pending_account_that_an_operator_opened_is_not_linked(
+    accounts, do, call, names, db, count
+):
+    await call("signup", email="bia@example.com", password=names.PASSWORD)
+    async with db.read_only() as session:
+        user = await accounts.service.parts.find(session, "bia@example.com")
+    await call("set_status", user, names.UserStatus.ACTIVE)
+    with pytest.raises(OAuthLinkRequiredError):
+        await do(accounts.log_in, google())
+    assert await count() == 0
+
+
+async def test_a_reset_takes_away_the_login_that_an_intruder_linked(
+    accounts, do, call, ana, mailbox, count, events
+):
+    """Else whoever was in the account once keeps a way in that no new password closes."""
+    await do(accounts.link, ana, google("thief", email="eve@example.com"))
+    await call("request_password_reset", email=ana.email)
+    token = mailbox.token("password_reset", to=ana.email)
+    events.clear()
+    await call("confirm_password_reset", token=token, new_password="uma senha bem nova")
+    assert await count() == 0
+    unlinked = [event for event in events if event.kind == "oauth_unlinked"]
+    assert [(event.user_id, event.details) for event in unlinked] == [
+        (ana.id, {"provider": "google"})
+    ]
+    (told,) = [mail for mail in mailbox.mails if mail.kind == "password_changed"]
+    assert told.context["unlinked"] == ["google"]
+    with pytest.raises(OAuthLinkRequiredError):
+        await do(accounts.log_in, google("thief", email="eve@example.com", verified=False))
+    assert (await do(accounts.log_in, google(email=ana.email))).user_id == ana.id  # the owner's
+
+
+async def test_a_changed_password_leaves_what_its_owner_linked(
+    accounts, do, call, ana, names, count, mailbox
+):
+    await do(accounts.link, ana, google())
+    new = "uma senha bem nova"
+    await call("change_password", ana, current_password=names.PASSWORD, new_password=new)
+    assert await count() == 1
+    assert mailbox.mails[-1].context["unlinked"] == ()
+
+
+async def test_a_link_that_races_a_reset_is_not_left_over(
+    accounts, do, call, ana, mailbox, count, db, names
+):
+    """``begun_by`` holds the epoch, so what comes after the reset is refused by the routes."""
+    for n in range(8):
+        await call("request_password_reset", email=ana.email)
+        token = mailbox.token("password_reset", to=ana.email)
+
+        async def link(n=n, epoch=n):
+            async def work(session):
+                user = await accounts.service.parts.lock(session, ana.id)
+                if user.auth_epoch == epoch:
+                    await accounts.link(session, user, google(f"thief-{n}"))
+
+            await db.run_in_transaction(work, attempts=20, backoff=0.02)
+
+        await asyncio.gather(
+            link(),
+            call("confirm_password_reset", token=token, new_password=f"uma senha bem nova {n}"),
+        )
+        assert await count() == 0
+
+
+async def test_who_is_linked_or_unlinked_is_told(accounts, do, call, ana, mailbox, service):
+    identity = await do(accounts.link, ana, google())
+    await do(accounts.link, ana, google())  # it was already
+    await do(accounts.unlink, ana, identity.id)
+    await do(accounts.log_in, google("g-2", email=ana.email))
+    await service.outbox.drain()
+    told = [(mail.to, mail.context["change"], mail.context["provider"]) for mail in mailbox.mails]
+    assert told == [
+        (ana.email, "oauth_linked", "google"),
+        (ana.email, "oauth_unlinked", "google"),
+        (ana.email, "oauth_linked", "google"),
+    ]
+
+
 async def test_an_issuer_may_be_trusted_by_name(service, identity_model, do, ana):
     accounts = OAuthAccounts(service, identity_model, trusted_emails=["oidc"])
     who = OAuthUser(provider="oidc", subject="1", email="ana@exemplo.com.br", email_verified=True)

@@ -71,6 +71,7 @@ async def test_a7_a_new_link_burns_the_one_before(call, reset, mailbox):
         await call("confirm_password_reset", token=reset, new_password=NEW)
     newest = mailbox.token("password_reset")
     await call("confirm_password_reset", token=newest, new_password=NEW)
+    assert await call("login", email=EMAIL, password=NEW)
 
 
 async def test_a7_a_reset_burns_every_link(call, ana, reset, mailbox):
@@ -105,7 +106,10 @@ async def test_a_weak_password_leaves_the_link_as_it_was(call, reset):
     for weak in ("curta", "ana@exemplo.com.br1"):
         with pytest.raises(WeakPasswordException):
             await call("confirm_password_reset", token=reset, new_password=weak)
+        with pytest.raises(InvalidCredentialsException):
+            await call("login", email=EMAIL, password=weak)
     await call("confirm_password_reset", token=reset, new_password=NEW)
+    assert await call("login", email=EMAIL, password=NEW)
 
 
 async def test_a_link_is_looked_at_without_being_used(call, service, reset, ana):
@@ -115,6 +119,7 @@ async def test_a_link_is_looked_at_without_being_used(call, service, reset, ana)
         with pytest.raises(OneTimeTokenException):
             await call("peek_token", token=token, purpose=purpose)
     await call("confirm_password_reset", token=reset, new_password=NEW)
+    assert await call("login", email=EMAIL, password=NEW)
 
 
 async def test_a_link_does_not_live_for_long(call, reset, clock, service):
@@ -148,17 +153,25 @@ async def test_a24_nothing_is_mailed_before_the_commit_nor_without_one(
 
 
 async def test_a24_an_answer_does_not_wait_for_the_mailer(make_service, db, ana, call):
+    waiting, both, over = [], asyncio.Event(), asyncio.Event()
+
     class Slow:
         async def deliver(self, mail):
-            await asyncio.Event().wait()
+            waiting.append(str(mail.kind))
+            if len(waiting) == 2:
+                both.set()
+            await over.wait()
 
     service = make_service(email=Slow())
-    service.outbox._timeout_seconds = 0.5  # the end of this test does not wait either
     async with asyncio.timeout(20):
         async with db.transaction() as session:
             await service.signup(session, email="leo@exemplo.com.br", password=PASSWORD)
         async with db.transaction() as session:
             await service.request_password_reset(session, email=EMAIL)
+        await both.wait()
+        assert len(service.outbox) == 2  # they are being sent, and neither is
+    over.set()
+    assert sorted(waiting) == ["activation", "password_reset"]
 
 
 async def test_a24_a_mailer_that_fails_fails_no_request(make_service, call, ana, caplog):
@@ -281,5 +294,10 @@ async def test_an_address_is_changed_by_who_knows_the_password(call, ana, mailbo
 
 
 async def test_an_operator_sends_a_link_and_never_chooses_the_password(call, ana, mailbox):
-    await call("send_password_reset", ana)
-    await call("confirm_password_reset", token=mailbox.token("password_reset"), new_password=NEW)
+    link = await call("send_password_reset", ana)
+    assert link.token == mailbox.token("password_reset", to=EMAIL)
+    assert await call("login", email=EMAIL, password=PASSWORD)  # until its owner chooses
+    await call("confirm_password_reset", token=link.token, new_password=NEW)
+    assert await call("login", email=EMAIL, password=NEW)
+    with pytest.raises(InvalidCredentialsException):
+        await call("login", email=EMAIL, password=PASSWORD)

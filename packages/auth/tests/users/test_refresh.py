@@ -1,16 +1,19 @@
 """Refresh tokens: rotation, grace, reuse, expiry, logout (row 22, 23 and 26; 2d item 1)."""
 
 import asyncio
+from uuid import UUID
 
+import httpx
 import pytest
 
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("email_validator")
 
-from sqlalchemy import select
+from fastapi import FastAPI
+from sqlalchemy import event, select
 
 from tijolo.auth import Principal, TokenVerifier
-from tijolo.auth.users import UserStatus
+from tijolo.auth.users import UserStatus, make_auth_router
 from tijolo.core import ExpiredTokenException, InvalidTokenException
 
 PASSWORD = "cavalo correto bateria"
@@ -91,6 +94,42 @@ async def test_the_family_ends_also_where_the_caller_swallows_the_refusal(
     with pytest.raises(InvalidTokenException):
         await call("refresh", token=new.refresh_token)
     assert kinds(events).count("refresh_reused") == 1
+
+
+@pytest.mark.parametrize("moment", ["rollback", "commit"])
+async def test_a_copy_ends_its_family_though_its_request_is_given_up(
+    service, db, pair, clock, call, events, revocation, moment
+):
+    """Whoever has the copy could hang up on the alarm."""
+    await call("refresh", token=pair.refresh_token)
+    clock.pass_seconds(21)
+    app = FastAPI()
+    app.include_router(make_auth_router(service, session_factory=db.session_dependency))
+    given_up = []
+
+    def give_up(connection):
+        if not given_up:
+            given_up.append(request.cancel())
+
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="https://loja.example"
+    ) as client:
+        shown = {"refresh_token": pair.refresh_token}
+        request = asyncio.create_task(client.post("/auth/refresh", json=shown))
+        # as the refusal is rolled back; as the end of the family is saved
+        event.listen(db.engine.sync_engine, moment, give_up)
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        event.remove(db.engine.sync_engine, moment, give_up)
+    assert given_up == [True]
+    await service.disconnect()
+    (alarm,) = [told for told in events if told.kind == "refresh_reused"]
+    assert alarm.details == {"session_id": pair.session_id}
+    gone = Principal(subject=str(pair.user_id), token_id="x", session_id=pair.session_id)
+    assert await revocation.is_revoked(gone)
+    async with db.read_only() as session:
+        family = await session.get(service.refresh_model, UUID(pair.session_id))
+    assert family.revoked_reason == "reused"
 
 
 async def test_a_token_that_is_not_used_in_time_expires(call, pair, clock, service):

@@ -400,7 +400,11 @@ async def test_no_cache_keeps_an_answer(client, signed_up):
         await client.get("/auth/me"),
         await client.post("/auth/refresh", json={"refresh_token": "x"}),
         await client.post("/auth/password-reset/request", json={"email": EMAIL}),
+        await client.post("/auth/login", json={**LOGIN, "delivery": [PASSWORD]}),
+        await client.post("/auth/login", content="no JSON"),
+        await client.post("/auth/password-reset/confirm", json={}),
     ):
+        assert answer.headers.get_list("Cache-Control") == ["no-store"], answer.text
         assert answer.headers["Cache-Control"] == "no-store", answer.text
 
 
@@ -634,14 +638,86 @@ async def test_nobody_fills_anothers_mailbox(make_service, mailbox):
             assert (await client.post("/auth/signup", json=weak)).status_code == 422
         answers = [
             await client.post("/auth/signup", json=LOGIN),
-            *[
-                await client.post(path, json={"email": EMAIL})
-                for path in ("/auth/activation/resend", "/auth/password-reset/request") * 4
-            ],
+            *[await client.post("/auth/activation/resend", json={"email": EMAIL}) for _ in "12345"],
         ]
-        assert [a.status_code for a in answers] == [202] * 3 + [429] * 6
+        assert [a.status_code for a in answers] == [202] * 3 + [429] * 3
         await service.outbox.drain()
         assert len(mailbox.mails) == 3
+
+
+@sqlite_only
+@pytest.mark.parametrize("path", ["/auth/signup", "/auth/activation/resend"])
+async def test_no_stranger_keeps_the_owner_from_a_new_password(
+    make_service, signed_up, mailbox, path
+):
+    logins, mails = throttled(AUTH_MAIL_MAX_PER_ACCOUNT=3)
+    service = make_service(throttle=logins)
+    app = app_of(service, mail_throttle=mails)
+    async with client_of(app) as owner, client_of(app, address="198.51.100.7") as stranger:
+        await signed_up(owner)
+        spellings = (f" ANA@Example.com{' ' * (n % 3)}" for n in range(9))
+        for email in spellings:
+            await stranger.post(path, json={"email": email, "password": NEW_PASSWORD})
+        flooded = await stranger.post(path, json=LOGIN)
+        assert flooded.status_code == 429
+        token = await reset_token(owner, service, mailbox)
+        confirm = {"token": token, "new_password": NEW_PASSWORD}
+        assert (await owner.post("/auth/password-reset/confirm", json=confirm)).status_code == 204
+
+
+@sqlite_only
+async def test_a_flood_of_resets_is_bounded_and_leaves_a_link_that_works(
+    make_service, signed_up, mailbox
+):
+    logins, mails = throttled(AUTH_MAIL_MAX_PER_ACCOUNT=3, AUTH_MAIL_MAX_PER_ADDRESS=6)
+    service = make_service(throttle=logins)
+    app = app_of(service, mail_throttle=mails)
+    async with client_of(app) as owner, client_of(app, address="198.51.100.7") as stranger:
+        await signed_up(owner)
+        path = "/auth/password-reset/request"
+        seen = [(await stranger.post(path, json={"email": EMAIL})).status_code for _ in range(5)]
+        assert seen == [202] * 3 + [429] * 2
+        # one caller, whomever they ask for: five were counted above
+        seen = [
+            (await stranger.post(path, json={"email": f"u{n}@example.com"})).status_code
+            for n in range(3)
+        ]
+        assert seen == [202] + [429] * 2
+        # a name of an account cannot be that of another budget
+        typed = {"email": f"reset {EMAIL}", "password": NEW_PASSWORD}
+        assert (await owner.post("/auth/signup", json=typed)).status_code == 422
+        await service.outbox.drain()
+        assert mailbox.kinds(EMAIL).count("password_reset") == 3
+        token = mailbox.token("password_reset", to=EMAIL)
+        confirm = {"token": token, "new_password": NEW_PASSWORD}
+        assert (await owner.post("/auth/password-reset/confirm", json=confirm)).status_code == 204
+
+
+@sqlite_only
+async def test_who_has_no_password_changes_the_address_soon_after_a_login(
+    make_service, call, clock, db, mailbox
+):
+    """A stolen token of somebody who comes by a provider would be an account."""
+    service = make_service(settings={"AUTH_RECENT_AUTH_SECONDS": 60})
+    bia = await call("create_user", email="bia@example.com", on=service)
+    pair = await call("begin_login", bia, amr=("fed",), on=service)
+    wanted = {"new_email": "eve@example.com"}
+    path = "/auth/email-change/request"
+    async with client_of(app_of(service)) as client:
+        clock.pass_seconds(61)
+        # a token may be new and its login old
+        again = await client.post("/auth/refresh", json={"refresh_token": pair.refresh_token})
+        refused = await client.post(path, json=wanted, headers=bearer(again))
+        assert refused.status_code == 401
+        assert refused.json()["code"] == "INSUFFICIENT_USER_AUTHENTICATION"
+        assert 'max_age="60"' in refused.headers["WWW-Authenticate"]
+        await service.outbox.drain()
+        assert mailbox.mails == []
+        clock.pass_seconds(-61)  # the token is as it was, and so is its login
+        asked = await client.post(path, json=wanted, headers=bearer(again))
+        assert asked.status_code == 202
+        await service.outbox.drain()
+        assert mailbox.kinds("eve@example.com") == ["email_change"]
 
 
 @sqlite_only

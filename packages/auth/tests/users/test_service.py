@@ -238,8 +238,30 @@ async def test_every_mail_has_a_text_and_a_subject_in_both_languages():
 
     ours = templates.EmailTemplates(PackageLoader("tijolo.auth.users", "mail_templates"))
     context = {"url": "https://x/y", "expires_at": None, "login_url": None}
+    context |= {"unlinked": [], "change": "oauth_linked", "provider": "google"}
     for kind in MailKind:
         english = ours.render_email(str(kind), context, locale="en")
         portuguese = ours.render_email(str(kind), context, locale="pt-BR")
         assert english[0] != portuguese[0]
         assert english[1] != portuguese[1]
+
+
+async def test_each_change_and_what_a_reset_took_away_is_said_in_both_languages():
+    templates = pytest.importorskip("tijolo.email.templates")
+    from jinja2 import PackageLoader
+
+    ours = templates.EmailTemplates(PackageLoader("tijolo.auth.users", "mail_templates"))
+    changes = ["oauth_linked", "oauth_unlinked", "mfa_enabled", "mfa_disabled"]
+    changes += ["mfa_recovery_codes_renewed", "something else"]
+    said = set()
+    for locale in ("en", "pt"):
+        for change in changes:
+            context = {"change": change, "provider": "google"}
+            text = ours.render_email("credentials_changed", context, locale=locale)[1]
+            assert ("google" in text) == change.startswith("oauth")
+            said.add(text)
+        for unlinked in ([], ["google", "github"]):
+            context = {"unlinked": unlinked}
+            text = ours.render_email("password_changed", context, locale=locale)[1]
+            assert ("google, github" in text) == bool(unlinked)
+    assert len(said) == 2 * len(changes)

@@ -37,6 +37,9 @@ class AuthSettings(BaseSettings):
     AUTH_MFA_MAX_ATTEMPTS: int = Field(default=5, ge=1)
     """Wrong codes until the password has to be given again."""
 
+    AUTH_RECENT_AUTH_SECONDS: int = Field(default=300, ge=30, le=3600)
+    """How long ago somebody without a password may have logged in to change their address."""
+
     AUTH_PASSWORD_MIN_LENGTH: int = Field(default=12, ge=8)
     AUTH_PASSWORD_ROUNDS: int = Field(default=12, ge=10, le=16)
     """bcrypt's cost; each step doubles the time."""

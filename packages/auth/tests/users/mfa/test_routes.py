@@ -106,6 +106,21 @@ async def enabled(site, log_in, code_of):
     return SimpleNamespace(headers=headers, secret=enrolment["secret"], codes=codes)
 
 
+async def test_each_change_is_mailed_to_its_user(site, enabled, log_in, code_of, mailbox, ana):
+    headers = await log_in(code_of(enabled.secret))
+    for path in ("recovery-codes", "totp/disable"):
+        done = await site.client.post(f"/auth/mfa/{path}", json={}, headers=headers)
+        assert done.status_code < 300, done.text
+    refused = await site.client.post("/auth/mfa/totp/disable", json={}, headers=headers)
+    assert refused.status_code >= 400
+    await site.users.outbox.drain()
+    assert [(mail.to, mail.kind, mail.context["change"]) for mail in mailbox.mails] == [
+        (ana.email, "credentials_changed", "mfa_enabled"),
+        (ana.email, "credentials_changed", "mfa_recovery_codes_renewed"),
+        (ana.email, "credentials_changed", "mfa_disabled"),
+    ]
+
+
 async def status_of(site, headers):
     return (await site.client.get("/auth/mfa", headers=headers)).json()
 

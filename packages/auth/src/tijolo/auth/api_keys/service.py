@@ -25,7 +25,7 @@ from tijolo.auth.api_keys.networks import read_networks
 from tijolo.auth.api_keys.settings import ApiKeySettings
 from tijolo.auth.users import BaseUserModel
 from tijolo.auth.users.events import Events, OnEvent
-from tijolo.auth.users.parts import clean_name
+from tijolo.auth.users.names import clean_name
 from tijolo.core import InvalidTokenException, utcnow
 from tijolo.db import savepoint, uuid7
 

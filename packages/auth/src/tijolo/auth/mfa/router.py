@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Response
 
 from tijolo.auth.auth_deps import AuthDeps
 from tijolo.auth.dependencies import make_bearer_token_dependency
+from tijolo.auth.mfa.events import MfaEventKind
 from tijolo.auth.mfa.schemas import (
     MfaStatusSchema,
     RecoveryCodesSchema,
@@ -91,6 +92,7 @@ def _add_enrolment(
         body: TotpConfirmSchema, me: Annotated[Caller, Depends(fresh)]
     ) -> RecoveryCodesSchema:
         codes = await service.confirm(me.session, me.user, body.code.get_secret_value())
+        users.tell_of_change(me.session, me.user, MfaEventKind.ENABLED)
         if body.log_out_everywhere:
             await users.end_everything(me.session, me.user, reason="mfa enabled")
         return RecoveryCodesSchema(recovery_codes=codes)
@@ -102,6 +104,7 @@ def _add_weakening(
     @router.post("/totp/disable", status_code=204)
     async def disable_totp(body: TotpDisableSchema, me: Annotated[Caller, Depends(strong)]) -> None:
         await service.disable(me.session, me.user)
+        users.tell_of_change(me.session, me.user, MfaEventKind.DISABLED)
         if body.log_out_everywhere:
             await users.end_everything(me.session, me.user, reason="mfa disabled")
 
@@ -110,6 +113,7 @@ def _add_weakening(
         me: Annotated[Caller, Depends(strong)],
     ) -> RecoveryCodesSchema:
         codes = await service.regenerate_recovery_codes(me.session, me.user)
+        users.tell_of_change(me.session, me.user, MfaEventKind.RECOVERY_CODES_RENEWED)
         return RecoveryCodesSchema(recovery_codes=codes)
 
 

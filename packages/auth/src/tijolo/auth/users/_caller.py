@@ -56,5 +56,5 @@ async def calling_user(
     except ValueError:
         user = None
     if user is None or not user.may_log_in or user.auth_epoch > principal.epoch:
-        raise InvalidTokenException
+        raise InvalidTokenException("The token was revoked", code="TOKEN_REVOKED")
     return user

@@ -15,7 +15,8 @@ from tijolo.auth.users.errors import EmailTakenException, OneTimeTokenException
 from tijolo.auth.users.events import AuthEventKind
 from tijolo.auth.users.mails import MailKind
 from tijolo.auth.users.models import BaseUserModel, UserStatus
-from tijolo.auth.users.parts import AuthParts, clean_name
+from tijolo.auth.users.names import clean_name
+from tijolo.auth.users.parts import AuthParts
 from tijolo.auth.users.results import ActivationToken
 from tijolo.auth.users.token_models import UserTokenPurpose
 from tijolo.db import on_commit, savepoint
@@ -38,7 +39,7 @@ class Accounts:
     ) -> tuple[BaseUserModel | None, ActivationToken | None]:
         """As ``UserAuthService.signup``."""
         parts = self._parts
-        address, name = normalize_email(email), clean_name(name)
+        address, name = parts.new_address(email), clean_name(name)
         parts.policy.check(password, personal=[address, name])
         parts.mails.outbox.check_room()
         hashed = await parts.hashing.hash(password)
@@ -46,7 +47,7 @@ class Accounts:
         if owner is None:
             user = self._new(email=address, hashed_password=hashed, name=name)
             if parts.settings.AUTH_AUTO_ACTIVATE:
-                self._open(user)
+                self._open(user, proved=False)
             owner = await self._insert(session, user)
             if owner is user:
                 parts.events.after_commit(session, AuthEventKind.SIGNUP, user.id)
@@ -59,14 +60,13 @@ class Accounts:
     async def activate(self, session: AsyncSession, *, token: str) -> BaseUserModel:
         """As ``UserAuthService.activate``."""
         parts = self._parts
-        row = await parts.tokens.consume(session, token, UserTokenPurpose.ACTIVATION)
-        user = await parts.lock(session, row.user_id)
-        if user is None or user.status is not UserStatus.PENDING:
+        row, user = await parts.redeem(session, token, UserTokenPurpose.ACTIVATION)
+        if user.status is not UserStatus.PENDING:
             raise OneTimeTokenException
         if "hashed_password" in row.data:  # as it was when this link was made
             user.hashed_password = row.data["hashed_password"]
             user.name = row.data["name"]
-        self._open(user)
+        self._open(user, proved=True)
         await parts.tokens.burn(session, user.id, UserTokenPurpose.ACTIVATION)
         await session.flush()
         parts.events.after_commit(session, AuthEventKind.ACTIVATED, user.id)
@@ -102,7 +102,7 @@ class Accounts:
         user = self._new(email=address, hashed_password=hashed, name=name)
         user.status, user.is_admin, user.roles = status, is_admin, sorted({*roles})
         if status is UserStatus.ACTIVE:
-            self._open(user)
+            self._open(user, proved=True)
         taken = await parts.find(session, address) is not None
         if taken or await self._insert(session, user) is not user:
             raise EmailTakenException
@@ -122,10 +122,13 @@ class Accounts:
     async def _resend(self, address: str | None, locale: str | None) -> None:
         if address is None:
             return
-        async with self._parts.db.transaction() as session:
+
+        async def work(session: AsyncSession) -> None:
             user = await self._parts.find(session, address)
             if user is not None and user.status is UserStatus.PENDING:
                 await self.send_activation(session, user, locale=locale)
+
+        await self._parts.db.run_in_transaction(work)
 
     async def _send(
         self,
@@ -196,7 +199,8 @@ class Accounts:
         In a transaction of its own: those that lost a race to sign up share a lock of the row.
         """
         model = self._parts.user_model
-        async with self._parts.db.transaction() as session:
+
+        async def work(session: AsyncSession) -> None:
             await session.execute(
                 update(model)
                 .where(model.id == user_id, model.status == UserStatus.PENDING)
@@ -204,11 +208,14 @@ class Accounts:
                 execution_options={"synchronize_session": False},
             )
 
+        await self._parts.db.run_in_transaction(work)
+
     def _new(self, **values: str | None) -> BaseUserModel:
         return self._parts.user_model(**values)
 
-    def _open(self, user: BaseUserModel) -> None:
+    def _open(self, user: BaseUserModel, *, proved: bool) -> None:
         user.status, user.activated_at = UserStatus.ACTIVE, self._parts.clock()
+        user.email_verified_at = user.activated_at if proved else None
 
     async def _insert(self, session: AsyncSession, user: BaseUserModel) -> BaseUserModel:
         """``user``, or the owner of the address where somebody was faster."""

@@ -12,6 +12,7 @@ except ImportError as exc:
     raise MissingExtraError("tijolo-auth", "users", "email-validator") from exc
 
 _MAX_CHARACTERS = 320
+_PRIVATE = ("internal",)  # what RFC 6761 and 6762 set apart is refused as no address
 _MAX_LOCAL_BYTES = 64  # RFC 5321, section 4.5.3.1.1
 
 
@@ -21,8 +22,8 @@ class InvalidEmailException(ValidationException):
     code = "INVALID_EMAIL"
     message = "Not a valid e-mail address"
 
-    def __init__(self) -> None:
-        super().__init__(details={"field": "email"})
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, details={"field": "email"})
 
 
 def normalize_email(value: str) -> str:
@@ -55,6 +56,21 @@ def normalize_email(value: str) -> str:
     if changed or into_ascii or domain_into_ascii or too_long:
         raise InvalidEmailException
     return f"{folded}@{domain}"
+
+
+def normalize_public_email(value: str) -> str:
+    """:func:`normalize_email` of an address that e-mail reaches from anywhere.
+
+    Raises:
+        InvalidEmailException: It is no address, or its domain is a host of some network's own.
+    """
+    address = normalize_email(value)
+    _, dot, top = address.rpartition("@")[2].rpartition(".")
+    if not dot or top.isdigit() or top in _PRIVATE:
+        raise InvalidEmailException(
+            "No e-mail reaches that domain; give the whole address, such as ana@example.com"
+        )
+    return address
 
 
 def normalize_email_or_none(value: str) -> str | None:

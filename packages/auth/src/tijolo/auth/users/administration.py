@@ -1,14 +1,16 @@
-"""What changes about an account after it began: address, status, roles."""
+"""What changes about an account after it began: address, status, roles; and its end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 
 from pydantic import SecretStr
+from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tijolo.auth.users.addresses import normalize_email
 from tijolo.auth.users.credentials import Credentials
 from tijolo.auth.users.errors import EmailTakenException, OneTimeTokenException
 from tijolo.auth.users.events import AuthEventKind
@@ -40,11 +42,12 @@ class Administration:
     ) -> OneTimeLink:
         """As ``UserAuthService.request_email_change``."""
         parts, settings = self._parts, self._parts.settings
-        address, user = normalize_email(new_email), await parts.own(session, user)
+        address, user = parts.new_address(new_email), await parts.own(session, user)
         parts.mails.outbox.check_room()
         if user.hashed_password is not None:
             await self._credentials.check_own(session, user, password or "")
         taken = await parts.find(session, address) is not None
+        await parts.lock(session, user.id)
         issued = await parts.tokens.issue(
             session,
             user.id,
@@ -70,15 +73,14 @@ class Administration:
     async def confirm_email_change(self, session: AsyncSession, *, token: str) -> BaseUserModel:
         """As ``UserAuthService.confirm_email_change``."""
         parts = self._parts
-        row = await parts.tokens.consume(session, token, UserTokenPurpose.EMAIL_VERIFICATION)
+        row, user = await parts.redeem(session, token, UserTokenPurpose.EMAIL_VERIFICATION)
         address = str(row.data["email"])
-        user = await parts.lock(session, row.user_id)
-        if user is None or not user.may_log_in:
+        if not user.may_log_in:
             raise OneTimeTokenException
         old = user.email
         try:
             async with savepoint(session):
-                user.email = address
+                user.email, user.email_verified_at = address, parts.clock()
                 await session.flush()
         except IntegrityError:
             raise EmailTakenException from None
@@ -105,6 +107,34 @@ class Administration:
         parts.events.after_commit(
             session, AuthEventKind.STATUS_CHANGED, current.id, old=str(old), new=str(new)
         )
+
+    async def purge_pending(
+        self, session: AsyncSession, *, older_than_days: int, limit: int
+    ) -> int:
+        """As ``UserAuthService.purge_pending``."""
+        if older_than_days < 1 or limit < 1:
+            raise ValueError("older_than_days and limit must be 1 or more")
+        parts, user, token = self._parts, self._parts.user_model, self._parts.tokens.model
+        now = parts.clock()
+        forgotten = (
+            user.status == UserStatus.PENDING,
+            user.created_at < now - timedelta(days=older_than_days),
+            ~exists().where(
+                token.user_id == user.id,
+                token.purpose.in_([UserTokenPurpose.ACTIVATION, UserTokenPurpose.PASSWORD_RESET]),
+                token.used_at.is_(None),
+                token.expires_at > now,
+            ),
+        )
+        some = select(user.id).where(*forgotten).order_by(user.id).limit(limit)
+        chosen = user.id.in_(list(await session.scalars(some)))
+        # locked by key, and asked again: nobody gets a link or opens one in between
+        await session.execute(select(user.id).where(chosen).order_by(user.id).with_for_update())
+        done: Any = await session.execute(
+            delete(user).where(chosen, *forgotten),
+            execution_options={"synchronize_session": False},
+        )
+        return int(done.rowcount)
 
     async def set_roles(
         self,

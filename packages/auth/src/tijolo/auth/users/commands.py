@@ -84,6 +84,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--status", choices=UserStatus.values())
     listing.add_argument("--after", default="", metavar="EMAIL", help="those behind that address")
     listing.add_argument("--limit", type=int, default=100)
+    purge = commands.add_parser(
+        "purge-pending", parents=[shared], help="delete accounts that were never opened"
+    )
+    purge.add_argument("--older-than-days", type=_days, required=True, metavar="N")
     for name, text in _ON_ONE.items():
         one = commands.add_parser(name, parents=[shared], help=text)
         one.add_argument("email")
@@ -158,6 +162,29 @@ async def _reset(
     return f"a link goes to {user.email}"
 
 
+async def _purge_pending(
+    service: UserAuthService, session: AsyncSession, options: argparse.Namespace
+) -> str:
+    gone = last = await _purge_some(service, session, options)
+    while last:
+        last = await _purge_some(service, session, options)
+        gone += last
+    return f"deleted {gone}"
+
+
+async def _purge_some(
+    service: UserAuthService, session: AsyncSession, options: argparse.Namespace
+) -> int:
+    return await service.purge_pending(session, older_than_days=options.older_than_days)
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if days < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return days
+
+
 async def _find(service: UserAuthService, session: AsyncSession, email: str) -> BaseUserModel:
     user = await service.parts.find(session, normalize_email(email))
     if user is None:
@@ -185,4 +212,5 @@ _COMMANDS: dict[str, Command] = {
     "deactivate": _deactivate,
     "activate": _activate,
     "reset": _reset,
+    "purge-pending": _purge_pending,
 }

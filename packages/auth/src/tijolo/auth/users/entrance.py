@@ -5,26 +5,36 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
 from tijolo.auth.authenticator import TokenAuthenticator
+from tijolo.auth.challenges import InsufficientAuthenticationException
 from tijolo.auth.cookie_tokens import CookieTransport
 from tijolo.auth.dependencies import AccessDependency
 from tijolo.auth.principal import Principal
 from tijolo.auth.revocation import GuardedChecker
 from tijolo.auth.throttle import LoginThrottle, MailThrottle
 from tijolo.auth.token_verifier import TokenVerifier
+from tijolo.auth.users._caller import calling_user
 from tijolo.auth.users.echo import is_on_this_machine
 from tijolo.auth.users.locales import wanted_locale
 from tijolo.auth.users.models import BaseUserModel
 from tijolo.auth.users.results import MfaChallenge, OneTimeLink, TokenPair
 from tijolo.auth.users.service import UserAuthService
-from tijolo.core import AppException, InvalidTokenException, ServiceUnavailableException
+from tijolo.core import AppException, BaseStrEnum, ServiceUnavailableException
 from tijolo.web import MemoryRateLimitStore, get_client_ip
+
+
+class MailBudget(BaseStrEnum):
+    """What e-mails to one address are counted apart for."""
+
+    SIGNUP = "signup"
+    RESET = "reset"
+    """Else strangers who sign up with an address keep its owner from a new password."""
+    NEW_ADDRESS = "new_address"
 
 
 class Entrance:
@@ -78,10 +88,24 @@ class Entrance:
             raise
         await self.logins.succeeded(user.email)
 
+    def check_proof(self, user: BaseUserModel, principal: Principal) -> None:
+        """Refuse who has no password to give again and did not log in a moment ago.
+
+        Raises:
+            InsufficientAuthenticationException: The login is too old (RFC 9470).
+        """
+        longest = self.service.auth_settings.AUTH_RECENT_AUTH_SECONDS
+        oldest = self.service.parts.clock().timestamp() - longest
+        if user.hashed_password is None and (principal.auth_time or 0) < oldest:
+            raise InsufficientAuthenticationException(max_age_seconds=longest)
+
     @asynccontextmanager
-    async def mail_to(self, request: Request, email: str) -> AsyncGenerator[None]:
+    async def mail_to(
+        self, request: Request, email: str, budget: MailBudget
+    ) -> AsyncGenerator[None]:
         """Count an e-mail that a stranger has sent to ``email``; what is refused sends none."""
-        account = UserAuthService.account_name(email)
+        # the name of the budget comes first: no text that somebody typed is another budget's
+        account = f"{budget} {UserAuthService.account_name(email)}"
         await self.mails.reserve(account, address=get_client_ip(request))
         try:
             yield
@@ -111,13 +135,7 @@ def make_current_user(
         principal: Annotated[Principal, Depends(access)],
         session: Annotated[AsyncSession, Depends(session_factory)],
     ) -> BaseUserModel:
-        try:
-            user = await session.get(service.user_model, UUID(principal.subject))
-        except ValueError:
-            user = None
-        if user is None or not user.may_log_in or principal.epoch < user.auth_epoch:
-            raise InvalidTokenException("The token was revoked", code="TOKEN_REVOKED")
-        return user
+        return await calling_user(session, service.user_model, principal)
 
     return current_user
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -50,7 +51,8 @@ class KillSwitch:
         for purpose in _OF_A_LOGIN:
             await self._parts.tokens.burn(session, user.id, purpose)
         subject, epoch = str(user.id), user.auth_epoch
-        on_commit(session, lambda: self._tell(subject, epoch))
+        tell, endings = partial(self._tell, subject, epoch), self._parts.endings
+        on_commit(session, lambda: endings.finish(tell))
         self._parts.events.after_commit(
             session, AuthEventKind.ENDED_EVERYWHERE, user.id, reason=reason
         )

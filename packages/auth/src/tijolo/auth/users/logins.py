@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from uuid import UUID, uuid4
 
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tijolo.auth.token_issuer import AccessToken, TokenIssuer
+from tijolo.auth.users.afterwards import after_transaction
 from tijolo.auth.users.credentials import Credentials
 from tijolo.auth.users.errors import (
     InvalidCodeException,
@@ -29,7 +31,7 @@ from tijolo.auth.users.results import MfaChallenge, TokenPair
 from tijolo.auth.users.second_factor import SecondFactor
 from tijolo.auth.users.token_models import UserTokenPurpose
 from tijolo.core import InvalidTokenException
-from tijolo.db import on_commit, on_rollback
+from tijolo.db import on_commit
 
 
 class Logins:
@@ -98,6 +100,7 @@ class Logins:
             raise InvalidCredentialsException
         methods, now = sorted({*amr}), self._parts.clock()
         user.last_login_at = now
+        await session.flush()  # the account before its tokens: see AuthParts.lock
         rotation = None
         if self._families is not None:
             rotation = await self._families.start(
@@ -118,7 +121,9 @@ class Logins:
         try:
             rotation = await self._families.rotate(session, token)
         except ReusedTokenException as reused:
-            self._end_later(session, reused)
+            # the refusal rolls this transaction back, and nothing may keep the family alive
+            end = partial(self._end_family, reused.family_id, reused.user_id)
+            after_transaction(session, self._parts.endings, end)
             raise InvalidTokenException from None  # no caller is told that it was a copy
         row = rotation.row
         user = await session.get(self._parts.user_model, row.user_id, populate_existing=True)
@@ -136,7 +141,8 @@ class Logins:
             return
         row = await session.get(self._families.model, family_id)
         if row is not None and await self._families.revoke(session, family_id, reason="logout"):
-            on_commit(session, lambda: self._switch.end_session(str(family_id)))
+            end, endings = partial(self._switch.end_session, str(family_id)), self._parts.endings
+            on_commit(session, lambda: endings.finish(end))
             self._parts.events.after_commit(
                 session, AuthEventKind.LOGOUT, row.user_id, session_id=str(family_id)
             )
@@ -144,6 +150,7 @@ class Logins:
     async def _challenge(
         self, session: AsyncSession, user: BaseUserModel, *, amr: list[str]
     ) -> MfaChallenge:
+        await self._parts.lock(session, user.id)
         issued = await self._parts.tokens.issue(
             session,
             user.id,
@@ -166,21 +173,13 @@ class Logins:
             amr=amr,
         )
 
-    def _end_later(self, session: AsyncSession, reused: ReusedTokenException) -> None:
-        """End the family in a transaction of its own: the refusal rolls this one back."""
-
-        async def end() -> None:
-            assert self._families is not None  # noqa: S101 - it raised what is handled here
-            async with self._parts.db.transaction() as own:
-                ended = await self._families.revoke(own, reused.family_id, reason="reused")
-            if ended:
-                family = str(reused.family_id)
-                kind = AuthEventKind.REFRESH_REUSED
-                await self._parts.events.now(kind, reused.user_id, session_id=family)
-                await self._switch.end_session(family)
-
-        on_rollback(session, end)
-        on_commit(session, end)
+    async def _end_family(self, family_id: UUID, user_id: UUID) -> None:
+        assert self._families is not None  # noqa: S101 - it found the copy
+        revoke = partial(self._families.revoke, family_id=family_id, reason="reused")
+        if await self._parts.db.run_in_transaction(revoke):
+            kind, family = AuthEventKind.REFRESH_REUSED, str(family_id)
+            await self._parts.events.now(kind, user_id, session_id=family)
+            await self._switch.end_session(family)
 
 
 def _pair(

@@ -23,6 +23,10 @@ class MailKind(BaseStrEnum):
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
     """``url``, ``expires_at``."""
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    """``unlinked``: the providers whose logins a reset took away; empty for a change."""
+    CREDENTIALS_CHANGED = "credentials_changed"
+    """Another way in was added or taken away. ``change``: the kind of its event, such as
+    ``oauth_linked``; ``provider``, where there is one."""
     EMAIL_CHANGE = "email_change"
     """To the new address. ``url``, ``expires_at``."""
     EMAIL_CHANGE_NOTICE = "email_change_notice"

@@ -91,6 +91,12 @@ class BaseUserModel(BaseModel):
     activated_at: Mapped[datetime | None] = mapped_column(
         UtcDateTime(), nullable=True, default=None
     )
+    email_verified_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime(), nullable=True, default=None
+    )
+    """When it was proved that the address is the user's, by a link, an operator or a provider.
+    None where ``AUTH_AUTO_ACTIVATE`` opened the account: whoever has the address may be another.
+    """
 
     def __init__(self, **values: Any) -> None:
         """Columns by name; PENDING unless ``status`` says otherwise."""

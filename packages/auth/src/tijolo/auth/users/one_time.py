@@ -51,22 +51,25 @@ class OneTimeTokens:
         data: Mapping[str, Any] | None = None,
         keep_older: bool = False,
     ) -> Issued:
-        """A new token; older ones of the same purpose are burnt unless ``keep_older``."""
-        if not keep_older:
-            await self.burn(session, user_id, purpose)
+        """A new token; older ones of the same purpose are burnt unless ``keep_older``.
+
+        Lock the user before, unless ``keep_older``: see ``AuthParts.lock``.
+        """
         token, token_hash = generate_opaque_token()
-        expires_at = self._clock() + timedelta(seconds=ttl_seconds)
-        session.add(
-            self.model(
-                user_id=user_id,
-                token_hash=token_hash,
-                purpose=str(purpose),
-                expires_at=expires_at,
-                data=dict(data or {}),
-            )
+        made = self.model(
+            user_id=user_id,
+            token_hash=token_hash,
+            purpose=str(purpose),
+            expires_at=self._clock() + timedelta(seconds=ttl_seconds),
+            data=dict(data or {}),
         )
+        session.add(made)
         await session.flush()
-        return Issued(token, expires_at)
+        if not keep_older:
+            # after the insert: burning locks what lies between two users' tokens in MariaDB, and
+            # two that had done so would each wait for the other's gap
+            await self.burn(session, user_id, purpose, but=made.id)
+        return Issued(token, made.expires_at)
 
     async def peek(self, session: AsyncSession, token: str, purpose: str) -> BaseUserTokenModel:
         """The row of a token that could be consumed now.
@@ -99,12 +102,21 @@ class OneTimeTokens:
         free = [*self._usable(token, purpose), self.model.attempts < limit]
         return await self._claim(session, token, free, {"attempts": self.model.attempts + 1})
 
-    async def burn(self, session: AsyncSession, user_id: UUID, purpose: str | None = None) -> None:
-        """Make the user's tokens useless: those of ``purpose``, or all."""
+    async def burn(
+        self,
+        session: AsyncSession,
+        user_id: UUID,
+        purpose: str | None = None,
+        *,
+        but: UUID | None = None,
+    ) -> None:
+        """Make the user's tokens useless: those of ``purpose``, or all, save the one ``but``."""
         model = self.model
         unused = update(model).where(model.user_id == user_id, model.used_at.is_(None))
         if purpose is not None:
             unused = unused.where(model.purpose == str(purpose))
+        if but is not None:
+            unused = unused.where(model.id != but)
         await session.execute(
             unused.values(used_at=self._clock()), execution_options={"synchronize_session": False}
         )

@@ -51,7 +51,11 @@ class Outbox:
             )
 
     def put(self, job: Job) -> None:
-        """Do ``job`` soon; with twice as many as there should be, it is dropped and logged.
+        """Do ``job`` soon, and let nobody wait for it: as :meth:`begin`."""
+        self.begin(job)
+
+    def begin(self, job: Job) -> asyncio.Task[None] | None:
+        """Do ``job`` soon; with twice as many as there should be, it is dropped and logged: None.
 
         The rest of the room is for those that were let in before it was full, and for jobs of
         jobs: work that was begun must not lose its e-mail.
@@ -59,10 +63,17 @@ class Outbox:
         if len(self._tasks) >= 2 * self.limit:
             self.failures += 1
             _log.error("a job after a commit was dropped: %d are waiting", len(self._tasks))
-            return
+            return None
         task = asyncio.get_running_loop().create_task(self._run(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def finish(self, job: Job) -> None:
+        """Do ``job`` now, and to its end although whoever waits is cancelled."""
+        task = self.begin(job)
+        if task is not None:
+            await asyncio.shield(task)
 
     async def drain(self) -> None:
         """Wait until nothing is left to do, the jobs that jobs put there included."""

@@ -25,6 +25,7 @@ from tijolo.auth.throttle import LoginThrottle
 from tijolo.auth.user_settings import LINKS
 from tijolo.auth.users.errors import EmailTakenException, OneTimeTokenException
 from tijolo.auth.users.locales import localised_names, wanted_locale
+from tijolo.auth.users.no_store import NoStoreRoute
 from tijolo.auth.users.service import UserAuthService
 from tijolo.core import AppException, FileTooLargeException, MissingExtraError
 from tijolo.web import csrf_protects
@@ -39,7 +40,7 @@ _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
     " img-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'"
 )
-_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+_HEADERS = {"Referrer-Policy": "no-referrer"}
 _MOST_TOKEN_CHARACTERS = 4096
 _REFUSED = (
     OneTimeTokenException,
@@ -85,7 +86,7 @@ def make_auth_pages_router(
     """
     _refuse_logged_tokens(service)
     shown = _Shown(service, template_dir)
-    router = APIRouter()
+    router = APIRouter(route_class=NoStoreRoute)
     for page in _pages(service, name.strip("/").replace("/", "-"), logins):
         _add(router, service, shown, page)
     return router

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,11 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tijolo.auth.hashing import HashService
 from tijolo.auth.password_policy import PasswordPolicy
 from tijolo.auth.user_settings import AuthSettings
+from tijolo.auth.users.addresses import normalize_email, normalize_public_email
+from tijolo.auth.users.errors import OneTimeTokenException
 from tijolo.auth.users.events import Events
 from tijolo.auth.users.mails import Mails
-from tijolo.auth.users.models import NAME_CHARACTERS, BaseUserModel
+from tijolo.auth.users.models import BaseUserModel
 from tijolo.auth.users.one_time import OneTimeTokens
-from tijolo.core import NotFoundException, ValidationException
+from tijolo.auth.users.outbox import Outbox
+from tijolo.auth.users.token_models import BaseUserTokenModel
+from tijolo.core import NotFoundException
 from tijolo.db import AsyncDatabaseManager
 
 
@@ -35,6 +38,8 @@ class AuthParts:
     tokens: OneTimeTokens
     mails: Mails
     events: Events
+    endings: Outbox
+    """Where what must end is ended: apart from the e-mails, which may wait for their server."""
     clock: Callable[[], datetime]
 
     @asynccontextmanager
@@ -79,7 +84,11 @@ class AuthParts:
         return found
 
     async def lock(self, session: AsyncSession, user_id: UUID) -> BaseUserModel | None:
-        """The user as they are now, until the end of the transaction."""
+        """The user as they are now, until the end of the transaction.
+
+        Whatever writes both an account and its tokens takes the account first: two that took them
+        the other way round would wait for each other, until the database ends one of them.
+        """
         return await session.scalar(
             select(self.user_model)
             .where(self.user_model.id == user_id)
@@ -87,19 +96,28 @@ class AuthParts:
             .execution_options(populate_existing=True)
         )
 
+    async def redeem(
+        self, session: AsyncSession, token: str, purpose: str
+    ) -> tuple[BaseUserTokenModel, BaseUserModel]:
+        """Use a one-time token up; its row, and its user, locked.
 
-def clean_name(name: str | None) -> str | None:
-    """A name as it is stored; None where nothing is left of it.
+        Raises:
+            OneTimeTokenException: It is used, expired, burnt or unknown, or its user is gone.
+        """
+        async with self.reading(session) as reading:
+            owner = (await self.tokens.peek(reading, token, purpose)).user_id
+        user = await self.lock(session, owner)
+        if user is None:
+            raise OneTimeTokenException
+        return await self.tokens.consume(session, token, purpose), user
 
-    Raises:
-        ValidationException: It is too long, or holds what no name does.
-    """
-    text = unicodedata.normalize("NFC", name).strip() if name else ""
-    if len(text) > NAME_CHARACTERS or any(unicodedata.category(c) in _UNFIT for c in text):
-        details = {"field": "name"}
-        raise ValidationException("Not a valid name", code="INVALID_NAME", details=details)
-    return text or None
+    def new_address(self, email: str) -> str:
+        """The form of an address that somebody wants to have here.
 
-
-# controls, lone surrogates, line and paragraph separators
-_UNFIT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+        Raises:
+            InvalidEmailException: It is none, or no e-mail from outside could reach it, which
+                does not matter where links are shown on this machine.
+        """
+        if self.settings.AUTH_RETURN_TOKEN_IN_RESPONSE:
+            return normalize_email(email)
+        return normalize_public_email(email)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +19,8 @@ from tijolo.auth.users.results import PasswordResetToken
 from tijolo.auth.users.token_models import UserTokenPurpose
 from tijolo.db import on_commit
 
+OnReset = Callable[[AsyncSession, BaseUserModel], Awaitable[Iterable[str]]]
+
 
 class Recovery:
     """Gives people a new password, and ends what was made with the old one."""
@@ -25,6 +29,7 @@ class Recovery:
         self._parts = parts
         self._credentials = credentials
         self._switch = switch
+        self.on_reset: list[OnReset] = []
 
     async def request_reset(
         self, session: AsyncSession, *, email: str, locale: str | None
@@ -44,6 +49,7 @@ class Recovery:
     ) -> PasswordResetToken:
         """A new link for somebody who is known; older ones are burnt."""
         settings = self._parts.settings
+        await self._parts.lock(session, user.id)
         issued = await self._parts.tokens.issue(
             session,
             user.id,
@@ -77,15 +83,16 @@ class Recovery:
         # a password that is refused leaves the link as it was
         parts.policy.check(new_password, personal=[known.email, known.name])
         hashed = await parts.hashing.hash(new_password)
-        await parts.tokens.consume(session, token, UserTokenPurpose.PASSWORD_RESET)
-        user = await parts.lock(session, known.id)
-        if user is None or not _may_recover(user):
+        _, user = await parts.redeem(session, token, UserTokenPurpose.PASSWORD_RESET)
+        if not _may_recover(user):
             raise OneTimeTokenException
         user.hashed_password = hashed
-        if user.status is UserStatus.PENDING:  # the link has shown that the address is theirs
+        user.email_verified_at = parts.clock()  # the link has shown that the address is theirs
+        if user.status is UserStatus.PENDING:
             user.status, user.activated_at = UserStatus.ACTIVE, parts.clock()
             parts.events.after_commit(session, AuthEventKind.ACTIVATED, user.id)
-        await self._changed(session, user, AuthEventKind.PASSWORD_RESET)
+        unlinked = [name for end in self.on_reset for name in await end(session, user)]
+        await self._changed(session, user, AuthEventKind.PASSWORD_RESET, unlinked)
         return user
 
     async def change(
@@ -107,16 +114,23 @@ class Recovery:
         await self._changed(session, user, AuthEventKind.PASSWORD_CHANGED)
 
     async def _changed(
-        self, session: AsyncSession, user: BaseUserModel, kind: AuthEventKind
+        self,
+        session: AsyncSession,
+        user: BaseUserModel,
+        kind: AuthEventKind,
+        unlinked: Sequence[str] = (),
     ) -> None:
         await self._parts.tokens.burn(session, user.id)
         await self._switch.end_everything(session, user, reason=str(kind))
-        self._parts.mails.after_commit(session, MailKind.PASSWORD_CHANGED, user.email)
+        self._parts.mails.after_commit(
+            session, MailKind.PASSWORD_CHANGED, user.email, unlinked=unlinked
+        )
         self._parts.events.after_commit(session, kind, user.id)
 
     async def _issue_later(self, address: str | None, locale: str | None) -> None:
-        async with self._parts.db.transaction() as session:
-            await self._issue(session, address, locale)
+        await self._parts.db.run_in_transaction(
+            lambda session: self._issue(session, address, locale)
+        )
 
     async def _issue(
         self, session: AsyncSession, address: str | None, locale: str | None

@@ -1,52 +1,30 @@
-"""The routes of accounts: sign-up, activation, log-in, refresh, log-out, recovery."""
+"""The routes of accounts: log-in, refresh, log-out, one's own, and those that end in e-mails."""
 
 # No `from __future__ import annotations`: the routes name local dependencies.
 
-from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request, Response
-from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.exceptions import HTTPException
 
 from tijolo.auth.throttle import MailThrottle
 from tijolo.auth.users.delivery import TokenCookies, TokenDelivery
 from tijolo.auth.users.entrance import Entrance, make_access, make_current_user
+from tijolo.auth.users.mail_routes import add_email_change, add_reset, add_signup
 from tijolo.auth.users.models import BaseUserModel
+from tijolo.auth.users.no_store import NoStoreRoute
+from tijolo.auth.users.route_parts import RouteParts, SessionFactory, error_responses
 from tijolo.auth.users.schemas import (
-    AcceptedResponseSchema,
-    ActivationResponseSchema,
-    EmailChangeRequestSchema,
-    EmailSchema,
     LoginResponseSchema,
     LoginSchema,
     MeResponseSchema,
     MfaChallengeResponseSchema,
     MfaSchema,
-    OneTimeTokenSchema,
     PasswordChangeSchema,
-    PasswordResetConfirmSchema,
-    PasswordResetRequestSchema,
-    PasswordResetResponseSchema,
     RefreshSchema,
-    SignupResponseSchema,
-    SignupSchema,
 )
 from tijolo.auth.users.service import UserAuthService
 from tijolo.core import UnauthorizedException
-
-SessionFactory = Callable[..., AsyncIterator[AsyncSession]] | Callable[..., Any]
-_ERRORS = {
-    400: "No JSON; or the link is not valid any more; or tokens cannot be delivered so.",
-    401: "Nobody is logged in, or what was shown is not good.",
-    403: "Another site's page made the request.",
-    409: "Another account took the address meanwhile.",
-    422: "What was sent is not what the route takes; a weak password says why.",
-    429: "Too many attempts; ``Retry-After`` says when to try again.",
-    503: "Too many passwords or e-mails are waiting, or a store is down; try again.",
-}
 
 
 def make_auth_router(
@@ -81,23 +59,23 @@ def make_auth_router(
         MissingExtraError: Pages without Jinja.
     """
     access = make_access(service, cookies.access if cookies else None)
-    parts = _Parts(
+    parts = RouteParts(
         service=service,
         entrance=Entrance(service, mail_throttle),
         delivery=TokenDelivery(cookies),
         session=session_factory,
         user=make_current_user(service, access, session_factory),
     )
-    router = APIRouter(prefix=prefix, tags=list(tags or ["auth"]), route_class=_NoStoreRoute)
-    _add_signup(router, parts)
+    router = APIRouter(prefix=prefix, tags=list(tags or ["auth"]), route_class=NoStoreRoute)
+    add_signup(router, parts)
     _add_login(router, parts)
     if service.second_factor is not None:
         _add_mfa(router, parts)
     if service.refresh_model is not None:
         _add_refresh(router, parts)
-    _add_reset(router, parts)
+    add_reset(router, parts)
     _add_own_account(router, parts)
-    _add_email_change(router, parts)
+    add_email_change(router, parts)
     if service.auth_settings.AUTH_BACKEND_LINKS:
         from tijolo.auth.users.pages import make_auth_pages_router
 
@@ -108,66 +86,10 @@ def make_auth_router(
     return router
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Parts:
-    """What the routes share."""
-
-    service: UserAuthService
-    entrance: Entrance
-    delivery: TokenDelivery
-    session: SessionFactory
-    user: Callable[..., Any]
-
-
-def _add_signup(router: APIRouter, parts: _Parts) -> None:
-    service, entrance = parts.service, parts.entrance
-
-    @router.post("/signup", status_code=202, responses=_errors(400, 422, 429, 503))
-    async def signup(
-        payload: SignupSchema,
-        request: Request,
-        session: Annotated[AsyncSession, Depends(parts.session)],
-    ) -> SignupResponseSchema:
-        """Ask for an account. The answer is the same for an address that has one already."""
-        async with entrance.mail_to(request, payload.email):
-            _, link = await service.signup(
-                session,
-                email=payload.email,
-                password=payload.password,
-                name=payload.name,
-                locale=entrance.locale(request),
-            )
-        return SignupResponseSchema(
-            activation_required=not service.auth_settings.AUTH_AUTO_ACTIVATE,
-            activation_url=entrance.shown_url(request, link),
-        )
-
-    @router.post("/activate", responses=_errors(400, 422))
-    async def activate(
-        payload: OneTimeTokenSchema, session: Annotated[AsyncSession, Depends(parts.session)]
-    ) -> ActivationResponseSchema:
-        """Open the account whose link was mailed. It does not log in."""
-        user = await service.activate(session, token=payload.token.get_secret_value())
-        return ActivationResponseSchema(user_id=user.id)
-
-    @router.post("/activation/resend", status_code=202, responses=_errors(400, 422, 429, 503))
-    async def resend_activation(
-        payload: EmailSchema,
-        request: Request,
-        session: Annotated[AsyncSession, Depends(parts.session)],
-    ) -> AcceptedResponseSchema:
-        """Mail the activation link again, if there is an account that waits for it."""
-        async with entrance.mail_to(request, payload.email):
-            await service.resend_activation(
-                session, email=payload.email, locale=entrance.locale(request)
-            )
-        return AcceptedResponseSchema()
-
-
-def _add_login(router: APIRouter, parts: _Parts) -> None:
+def _add_login(router: APIRouter, parts: RouteParts) -> None:
     entrance, delivery = parts.entrance, parts.delivery
 
-    @router.post("/login", responses=_errors(400, 401, 403, 422, 429, 503))
+    @router.post("/login", responses=error_responses(400, 401, 403, 422, 429, 503))
     async def login(
         payload: LoginSchema,
         request: Request,
@@ -180,10 +102,10 @@ def _add_login(router: APIRouter, parts: _Parts) -> None:
         return delivery.answer(response, outcome, payload.delivery)
 
 
-def _add_mfa(router: APIRouter, parts: _Parts) -> None:
+def _add_mfa(router: APIRouter, parts: RouteParts) -> None:
     entrance, delivery = parts.entrance, parts.delivery
 
-    @router.post("/mfa", responses=_errors(400, 401, 403, 422, 503))
+    @router.post("/mfa", responses=error_responses(400, 401, 403, 422, 503))
     async def mfa(
         payload: MfaSchema,
         request: Request,
@@ -197,10 +119,10 @@ def _add_mfa(router: APIRouter, parts: _Parts) -> None:
         return delivery.hand_out(response, pair, payload.delivery)
 
 
-def _add_refresh(router: APIRouter, parts: _Parts) -> None:
+def _add_refresh(router: APIRouter, parts: RouteParts) -> None:
     service, delivery = parts.service, parts.delivery
 
-    @router.post("/refresh", responses=_errors(400, 401, 403, 422))
+    @router.post("/refresh", responses=error_responses(400, 401, 403, 422))
     async def refresh(
         request: Request,
         response: Response,
@@ -217,7 +139,7 @@ def _add_refresh(router: APIRouter, parts: _Parts) -> None:
         pair = await service.refresh(session, token=token)
         return delivery.hand_out(response, pair, "cookie")
 
-    @router.post("/logout", status_code=204, responses=_errors(400, 403, 422))
+    @router.post("/logout", status_code=204, responses=error_responses(400, 403, 422))
     async def logout(
         request: Request,
         response: Response,
@@ -237,40 +159,10 @@ def _add_refresh(router: APIRouter, parts: _Parts) -> None:
             delivery.cookies.clear(response)
 
 
-def _add_reset(router: APIRouter, parts: _Parts) -> None:
-    service, entrance = parts.service, parts.entrance
-
-    @router.post("/password-reset/request", status_code=202, responses=_errors(400, 422, 429, 503))
-    async def request_password_reset(
-        payload: PasswordResetRequestSchema,
-        request: Request,
-        session: Annotated[AsyncSession, Depends(parts.session)],
-    ) -> PasswordResetResponseSchema:
-        """Mail a link to choose a new password, if there is an account that may be used."""
-        async with entrance.mail_to(request, payload.email):
-            link = await service.request_password_reset(
-                session, email=payload.email, locale=entrance.locale(request)
-            )
-        return PasswordResetResponseSchema(reset_url=entrance.shown_url(request, link))
-
-    @router.post("/password-reset/confirm", status_code=204, responses=_errors(400, 422, 503))
-    async def confirm_password_reset(
-        payload: PasswordResetConfirmSchema,
-        session: Annotated[AsyncSession, Depends(parts.session)],
-    ) -> None:
-        """Store a new password and end every login. It does not log in."""
-        user = await service.confirm_password_reset(
-            session,
-            token=payload.token.get_secret_value(),
-            new_password=payload.new_password,
-        )
-        await entrance.logins.reset(user.email)
-
-
-def _add_own_account(router: APIRouter, parts: _Parts) -> None:
+def _add_own_account(router: APIRouter, parts: RouteParts) -> None:
     service, entrance, delivery = parts.service, parts.entrance, parts.delivery
 
-    @router.get("/me", responses=_errors(401))
+    @router.get("/me", responses=error_responses(401))
     async def me(user: Annotated[BaseUserModel, Depends(parts.user)]) -> MeResponseSchema:
         """Who is logged in."""
         return MeResponseSchema(
@@ -283,7 +175,7 @@ def _add_own_account(router: APIRouter, parts: _Parts) -> None:
             last_login_at=user.last_login_at,
         )
 
-    @router.post("/logout-everywhere", status_code=204, responses=_errors(401, 403))
+    @router.post("/logout-everywhere", status_code=204, responses=error_responses(401, 403))
     async def logout_everywhere(
         response: Response,
         session: Annotated[AsyncSession, Depends(parts.session)],
@@ -294,7 +186,7 @@ def _add_own_account(router: APIRouter, parts: _Parts) -> None:
         if delivery.cookies is not None:
             delivery.cookies.clear(response)
 
-    @router.post("/password-change", responses=_errors(400, 401, 403, 422, 429, 503))
+    @router.post("/password-change", responses=error_responses(400, 401, 403, 422, 429, 503))
     async def change_password(
         payload: PasswordChangeSchema,
         request: Request,
@@ -314,58 +206,3 @@ def _add_own_account(router: APIRouter, parts: _Parts) -> None:
         # the token's other methods were proved at another time than auth_time will say
         pair = await service.start_login(session, user, amr=("pwd",))
         return delivery.hand_out(response, pair, payload.delivery)
-
-
-def _add_email_change(router: APIRouter, parts: _Parts) -> None:
-    service, entrance = parts.service, parts.entrance
-
-    @router.post(
-        "/email-change/request", status_code=202, responses=_errors(400, 401, 403, 422, 429, 503)
-    )
-    async def request_email_change(
-        payload: EmailChangeRequestSchema,
-        request: Request,
-        session: Annotated[AsyncSession, Depends(parts.session)],
-        user: Annotated[BaseUserModel, Depends(parts.user)],
-    ) -> AcceptedResponseSchema:
-        """Mail a link to the new address; the old one stays until that is opened."""
-        to_new = entrance.mail_to(request, payload.new_email)
-        async with to_new, entrance.password_of(request, user):
-            await service.request_email_change(
-                session,
-                user,
-                new_email=payload.new_email,
-                password=payload.password,
-                locale=entrance.locale(request),
-            )
-        return AcceptedResponseSchema(message="If the address is free, a link is on its way to it")
-
-    @router.post("/email-change/confirm", status_code=204, responses=_errors(400, 409, 422))
-    async def confirm_email_change(
-        payload: OneTimeTokenSchema, session: Annotated[AsyncSession, Depends(parts.session)]
-    ) -> None:
-        """Use the new address from now on."""
-        await service.confirm_email_change(session, token=payload.token.get_secret_value())
-
-
-class _NoStoreRoute(APIRoute):
-    """A route whose answers, refusals included, no cache keeps (RFC 9111, section 5.2.2.5)."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_unstored(request: Request) -> Response:
-            try:
-                response = await handle(request)
-            except HTTPException as error:
-                error.headers = {**(error.headers or {}), "Cache-Control": "no-store"}
-                raise
-            response.headers["Cache-Control"] = "no-store"
-            return response
-
-        return handle_unstored
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says about errors; ``describe_problems`` adds their form."""
-    return {status: {"description": _ERRORS[status]} for status in statuses}

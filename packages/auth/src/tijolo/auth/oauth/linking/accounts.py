@@ -76,6 +76,7 @@ class OAuthAccounts:
         self.model = identity_model
         self._trusted = frozenset(trusted_emails)
         self._allow_signup = allow_signup
+        service.on_reset.append(self._unlink_all)
 
     async def log_in(self, session: AsyncSession, who: OAuthUser) -> TokenPair | MfaChallenge:
         """Let in whom a provider names: a token pair, or a challenge for the second factor.
@@ -141,7 +142,7 @@ class OAuthAccounts:
             raise LastWayInException
         await session.delete(identity)
         await session.flush()
-        self._tell(session, "oauth_unlinked", identity)
+        self._tell(session, current, "oauth_unlinked", identity)
 
     async def identities(
         self, session: AsyncSession, user: BaseUserModel
@@ -185,13 +186,13 @@ class OAuthAccounts:
         query = select(model).where(model.email == address).with_for_update()
         return await session.scalar(query.execution_options(populate_existing=True))
 
-    def _has_proved_address(self, user: BaseUserModel) -> bool:
+    @staticmethod
+    def _has_proved_address(user: BaseUserModel) -> bool:
         """Whether the address was verified here.
 
         Otherwise somebody may have signed up with another person's, and waits for them.
         """
-        proved = user.activated_at is not None and user.status is not UserStatus.PENDING
-        return proved and not self.service.auth_settings.AUTH_AUTO_ACTIVATE
+        return user.email_verified_at is not None and user.status is not UserStatus.PENDING
 
     async def _find(
         self, session: AsyncSession, who: OAuthUser, *, fresh: bool = False
@@ -221,7 +222,7 @@ class OAuthAccounts:
             if found is None:  # it was another constraint of the service's own table
                 raise
             return found
-        self._tell(session, "oauth_linked", made)
+        self._tell(session, user, "oauth_linked", made)
         return made
 
     async def _of_user(
@@ -232,7 +233,28 @@ class OAuthAccounts:
             query = query.with_for_update().execution_options(populate_existing=True)
         return (await session.scalars(query)).all()
 
-    def _tell(self, session: AsyncSession, kind: str, identity: BaseOAuthIdentityModel) -> None:
+    async def _unlink_all(self, session: AsyncSession, user: BaseUserModel) -> list[str]:
+        """A reset ends them: an intruder may have linked theirs. The user has a password now."""
+        rows = await self._of_user(session, user.id, locked=True)
+        for identity in rows:
+            await session.delete(identity)
+            self._tell_event(session, "oauth_unlinked", identity)
+        await session.flush()
+        return [identity.provider for identity in rows]
+
+    def _tell(
+        self,
+        session: AsyncSession,
+        user: BaseUserModel,
+        kind: str,
+        identity: BaseOAuthIdentityModel,
+    ) -> None:
+        self._tell_event(session, kind, identity)
+        self.service.tell_of_change(session, user, kind, provider=identity.provider)
+
+    def _tell_event(
+        self, session: AsyncSession, kind: str, identity: BaseOAuthIdentityModel
+    ) -> None:
         self.service.events.after_commit(
             session, kind, identity.user_id, provider=identity.provider
         )
