@@ -13,15 +13,21 @@ class Users:
     """Current epochs; who is not there may not be signed in."""
 
     def __init__(self) -> None:
-        self.epochs: dict[UUID, int] = {}
+        self.epochs: dict[UUID, int | None] = {}
         self.asked = 0
         self.down = False
+        self.slow: asyncio.Event | None = None
+        self.called = asyncio.Event()
 
     async def __call__(self, user_id: UUID) -> int | None:
         self.asked += 1
+        self.called.set()
         if self.down:
             raise ConnectionError("the database is down")
-        return self.epochs.get(user_id)
+        epoch = self.epochs.get(user_id)
+        if self.slow is not None:
+            await self.slow.wait()
+        return epoch
 
 
 @pytest.fixture
@@ -82,6 +88,21 @@ async def test_a_sign_in_asks_anew(checked: Any, users: Users) -> None:
     await shop.auth.revoke_all(shop.ana.id)
     users.epochs[shop.ana.id] = 0
     await shop.login(browser)
+    assert (await browser.get("/orders")).status_code == 200
+
+
+async def test_an_answer_that_was_under_way_at_a_sign_in_is_not_believed_after_it(
+    checked: Any, users: Users
+) -> None:
+    shop = checked(SESSION_USER_CHECK_SECONDS=60)
+    before, browser = await shop.signed_in(), await shop.signed_in()
+    users.slow, users.epochs[shop.ana.id] = asyncio.Event(), None
+    late = asyncio.create_task(before.get("/orders"))
+    await users.called.wait()
+    users.epochs[shop.ana.id] = 0  # enabled again
+    await shop.login(browser)
+    users.slow.set()
+    assert (await late).status_code == 401
     assert (await browser.get("/orders")).status_code == 200
 
 

@@ -46,6 +46,7 @@ class CachedUserCheck:
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._answers: OrderedDict[UUID, tuple[int | None, float]] = OrderedDict()
+        self._generation = 0
 
     async def may_stay(self, session: Session) -> bool:
         """Whether the user of ``session`` may stay signed in with it."""
@@ -56,16 +57,17 @@ class CachedUserCheck:
         return epoch is not None and session.auth_epoch >= epoch
 
     def forget(self, user_id: UUID) -> None:
-        """Ask again the next time."""
+        """Ask again the next time; an answer that is under way is not believed any longer."""
+        self._generation += 1
         self._answers.pop(user_id, None)
 
     async def _epoch(self, user_id: UUID) -> int | None:
         known = self._answers.get(user_id)
         if known is not None and self._clock() < known[1]:
             return known[0]
-        asked_at = self._clock()
+        asked_at, generation = self._clock(), self._generation
         epoch = await self._check(user_id)
-        if self._cache_seconds:
+        if self._cache_seconds and generation == self._generation:
             self._answers[user_id] = (epoch, asked_at + self._cache_seconds)
             self._answers.move_to_end(user_id)
             if len(self._answers) > _MAX_ANSWERS:
