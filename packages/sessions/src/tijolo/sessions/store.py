@@ -30,6 +30,8 @@ class SessionStore(Protocol):
     async def create(self, session: Session, *, max_per_user: int | None = None) -> Session:
         """Keep a new session, and end the user's least recently used ones beyond ``max_per_user``.
 
+        Never the new one, though another replica's clock be ahead.
+
         Returns:
             It as it was kept, with the store's ``epoch``.
         """

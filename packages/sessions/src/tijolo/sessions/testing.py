@@ -413,15 +413,35 @@ class SessionStoreContract:
             await store.create(_session(clock), max_per_user=1)  # nobody's are not counted
         assert await store.get(only.session_id) == only
 
-    async def test_concurrent_logins_do_not_pass_the_cap(
+    async def test_the_cap_never_ends_the_login_it_is_for(
         self, store: SessionStore, clock: ManualClock
     ) -> None:
+        """Though another replica, whose clock is ahead, saw all the others later."""
         user_id = uuid4()
-        logins = [_session(clock, user_id=user_id) for _ in range(12)]
-        await asyncio.gather(*(store.create(login, max_per_user=3) for login in logins))
-        assert len(await store.list_by_user(user_id)) == 3
-        living = [login for login in logins if await store.get(login.session_id)]
-        assert len(living) == 3
+        ahead = ManualClock(clock() + timedelta(seconds=30))
+        for _ in range(3):
+            await store.create(_session(ahead, user_id=user_id), max_per_user=3)
+        for cap in (3, 1):
+            made = await store.create(_session(clock, user_id=user_id), max_per_user=cap)
+            assert await store.get(made.session_id) == made
+            assert len(await store.list_by_user(user_id)) == cap
+        await store.create(_session(ahead, user_id=user_id))
+        visitor = await store.create(_session(clock))
+        login = _session(clock, user_id=user_id)
+        assert await store.rotate(visitor.session_id, login, max_per_user=1)
+        assert [s.session_id for s in await store.list_by_user(user_id)] == [login.session_id]
+
+    async def test_concurrent_logins_neither_pass_the_cap_nor_end_each_other(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        for _ in range(5):
+            user_id = uuid4()
+            clocks = [ManualClock(clock() + timedelta(seconds=n % 4)) for n in range(12)]
+            logins = [_session(each, user_id=user_id) for each in clocks]
+            await asyncio.gather(*(store.create(login, max_per_user=3) for login in logins))
+            assert len(await store.list_by_user(user_id)) == 3
+            living = [login for login in logins if await store.get(login.session_id)]
+            assert len(living) == 3
 
     async def test_rotation_puts_a_new_id_in_the_place_of_the_old(
         self, store: SessionStore, clock: ManualClock

@@ -231,13 +231,29 @@ class DatabaseSessionStore:
         """After the commit: the last of several logins at once sees them all."""
         if session.user_id is None:
             return
-        table, now = self._table, self._clock()
-        rows = await self._select(table.c.user_id == session.user_id)
-        rows.sort(key=lambda row: (row.last_seen_at, row.id), reverse=True)
+        table = self._table
+        mine = table.c.user_id == session.user_id
+        if not self._surplus(await self._select(mine), session, max_per_user):
+            return
+
+        async def work(db: AsyncSession) -> None:
+            # one after the other: of two logins at once each would end the other
+            rows = list(await db.execute(select(table).where(mine).with_for_update()))
+            ended = self._surplus(rows, session, max_per_user)
+            await db.execute(delete(table).where(table.c.id.in_(ended)))
+
+        await self._write(work)
+
+    def _surplus(self, rows: list[Any], new: Session, max_per_user: int | None) -> set[Any]:
+        """The user's rows that have expired or are beyond the cap: never the new one, whatever
+        another replica's clock says of the others."""
+        now = self._clock()
+        rows.sort(
+            key=lambda row: (row.session_id == new.session_id, row.last_seen_at, row.id),
+            reverse=True,
+        )
         living = [row.id for row in rows if row.expires_at > now]
-        ended = {row.id for row in rows}.difference(living[:max_per_user])
-        if ended:
-            await self._changed(delete(table).where(table.c.id.in_(ended)))
+        return {row.id for row in rows}.difference(living[:max_per_user])
 
     async def _changed(self, statement: Any) -> int:
         async def work(db: AsyncSession) -> int:
