@@ -84,10 +84,10 @@ class RequestSession:
         """The session, signed in or not; None when there is none. Asks the store once.
 
         Args:
-            policy: What to do when the store cannot tell.
+            policy: What to do when nobody can tell.
 
         Raises:
-            SessionStoreUnavailableException: It cannot, and ``policy`` knows no other way.
+            SessionStoreUnavailableException: Nobody can tell, and ``policy`` knows no other way.
             CrossSiteSessionException: Another site's page may have sent the cookie.
         """
         if self._read:
@@ -262,9 +262,16 @@ class RequestSession:
         return await self._rotate(None)
 
     async def logout(self) -> None:
-        """End the session, and make the browser forget it."""
+        """End the session, and make the browser forget it.
+
+        Whether its user may stay is not asked: they are let out while nobody can tell, too.
+        """
         await self.save()
-        await self.auth.revoke_session(await self.load())
+        record = self._record
+        if not self._read and self._presented_id is not None:
+            self.refuse_cross_site()
+            record = await self.auth.reader.load(self._presented_id, check_user=False)
+        await self.auth.revoke_session(record)
         self._forget()
 
     async def logout_everywhere(self, *, keep_this: bool = False) -> int:

@@ -45,6 +45,7 @@ class SessionAuth:
         verifier: Who verifies credentials; without one there is no ``authenticate``.
         user_check: Asked, every ``SESSION_USER_CHECK_SECONDS``, whether a session's user may
             stay; without it a user who is disabled keeps their sessions until ``revoke_all``.
+            While it cannot tell, the route's ``OutagePolicy`` decides, as where the store is down.
         second_factor: Asked for a code after the password was good. Default: the verifier's own
             ``second_factor``, if it has one.
         throttle: Limits guesses. Default: the verifier's own ``throttle``, if it has one.
@@ -78,7 +79,9 @@ class SessionAuth:
         self._users: CachedUserCheck | None = None
         if user_check is not None:
             self._users = CachedUserCheck(
-                user_check, cache_seconds=settings.SESSION_USER_CHECK_SECONDS
+                user_check,
+                cache_seconds=settings.SESSION_USER_CHECK_SECONDS,
+                stale_seconds=settings.SESSION_LAST_KNOWN_GOOD_SECONDS,
             )
         self.now = clock
         self.reader = SessionReader(store, settings, users=self._users, metrics=metrics, now=clock)
