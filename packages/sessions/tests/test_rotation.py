@@ -307,6 +307,27 @@ async def test_what_follows_a_sign_in_in_one_handler_works(make_shop: Any) -> No
     assert await shop.store.list_by_user(shop.ana.id) == []
 
 
+async def test_asking_again_after_a_sign_in_shows_it(make_shop: Any) -> None:
+    """It is saved with the response, so the store knows nothing of it yet."""
+    routes, shops = APIRouter(), []
+
+    @routes.post("/enter")
+    async def enter(session: CurrentRequestSession) -> list[bool]:
+        shop = shops[0]
+        await session.login(shop.ana)
+        session[NOTE] = "mine"
+        again = await session.reload()
+        return [again is not None and again.user_id == shop.ana.id, session[NOTE] == "mine"]
+
+    shop = make_shop(routes=routes)
+    shops.append(shop)
+    for browser in (shop.browser(), await shop.signed_in(), await shop.signed_in("bia")):
+        assert (await browser.post("/enter")).json() == [True, True]
+        assert (await browser.get("/orders")).json()["user_id"] == str(shop.ana.id)
+    refused = shop.browser(**{"Sec-Fetch-Site": "cross-site"})
+    assert (await refused.post("/enter")).status_code == 403
+
+
 @pytest.mark.parametrize("status", [400, 403, 409])
 async def test_a_sign_in_whose_request_is_refused_after_it_signs_nobody_in(
     make_shop: Any, status: int

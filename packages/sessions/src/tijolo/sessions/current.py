@@ -107,7 +107,12 @@ class RequestSession:
         return self._record
 
     async def reload(self) -> Session | None:
-        """Ask again: for WebSockets, which outlive a revocation unless somebody looks."""
+        """Ask again: for WebSockets, which outlive a revocation unless somebody looks.
+
+        A sign-in that begins with the response is not in the store yet, and is what there is.
+        """
+        if self._login is not None:
+            return self._record
         self._read = False
         self._record = None
         if self._value is not None:
