@@ -65,6 +65,23 @@ async def test_a_disabled_user_is_signed_out_everywhere(checked: Any, users: Use
     assert await shop.store.list_by_user(shop.ana.id) == []
 
 
+async def test_each_session_that_ends_with_its_user_is_reported_once(
+    checked: Any, users: Users
+) -> None:
+    shop = checked(SESSION_USER_CHECK_SECONDS=0)
+    browser = await shop.signed_in()
+    device = (await shop.store.list_by_user(shop.ana.id))[0]
+    shop.events.clear()
+    del users.epochs[shop.ana.id]
+    at_once = [browser.get("/orders") for _ in range(5)]
+    assert {answer.status_code for answer in await asyncio.gather(*at_once)} == {401}
+    [event] = shop.events
+    assert (event.kind, event.user_id, event.public_id, event.ip) == (
+        *("revoked", shop.ana.id),
+        *(device.public_id, "203.0.113.9"),
+    )
+
+
 async def test_a_raised_epoch_ends_older_sessions_and_no_newer_ones(
     checked: Any, users: Users
 ) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from tijolo.core import BaseStrEnum, utcnow
 from tijolo.sessions.errors import SessionStoreUnavailableException
-from tijolo.sessions.events import LoadOutcome, SessionMetrics
+from tijolo.sessions.events import LoadOutcome, SessionEventKind, SessionMetrics, SessionReporter
 from tijolo.sessions.recent import RecentSessions
 from tijolo.sessions.session import Session
 from tijolo.sessions.settings import SessionSettings
@@ -41,6 +41,7 @@ class SessionReader:
         settings: How long local answers count.
         users: Whether their users may stay; None asks nobody.
         metrics: Told of every search.
+        report: Told of the sessions that end because their user may not stay.
         clock: Monotonic seconds.
         now: The time of day, aware.
     """
@@ -52,12 +53,14 @@ class SessionReader:
         *,
         users: CachedUserCheck | None = None,
         metrics: SessionMetrics | None = None,
+        report: SessionReporter | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utcnow,
     ) -> None:
         self._store = store
         self._users = users
         self._metrics = metrics
+        self._report = report
         self._touch_seconds = settings.session_touch_seconds
         self._fresh = settings.SESSION_LOCAL_CACHE_SECONDS
         self._stale = settings.SESSION_LAST_KNOWN_GOOD_SECONDS
@@ -177,10 +180,13 @@ class SessionReader:
         if self.recent is not None:
             self.recent.forget(session.session_id)
         try:
-            await self._store.delete(session.session_id)
+            ended = await self._store.delete(session.session_id)
         except SessionStoreUnavailableException:
             # refused here all the same, now and at the next request
             _log.info("a session whose user may not stay could not be deleted")
+            return
+        if ended and self._report is not None:
+            await self._report(SessionEventKind.REVOKED, session)
 
 
 class _Breaker:

@@ -84,7 +84,9 @@ class SessionAuth:
                 stale_seconds=settings.SESSION_LAST_KNOWN_GOOD_SECONDS,
             )
         self.now = clock
-        self.reader = SessionReader(store, settings, users=self._users, metrics=metrics, now=clock)
+        self.reader = SessionReader(
+            store, settings, users=self._users, metrics=metrics, report=self.report, now=clock
+        )
 
     async def authenticate(self, session: Any, *, email: str, password: str) -> SessionUser:
         """The user with these credentials; ``verifier`` says who that is.
