@@ -7,11 +7,11 @@ A session is a hash, ``<prefix>s:<session_id>``:
     p  public_id                f  rotated from, or ''       d"<name>"  data: both as JSON
 
 all times in milliseconds. The hash of an id that was rotated with an overlap has ``to``, the new
-id, and ``until``. ``<prefix>e:<user>`` is the user's epoch: a random word, made by a login that
-finds none. A session lives only while its ``e`` is that word, so that ending all of them is the
-loss of one key, and a key that Redis lost for itself ends sessions and revives none.
-``<prefix>u:<user>`` is a sorted set of the user's sessions by ``x``, for the list of devices and
-the cap alone.
+id, and ``until`` once that was used; before, the session has ``o``, the overlap.
+``<prefix>e:<user>`` is the user's epoch: a random word, made by a login that finds none. A session
+lives only while its ``e`` is that word, so that ending all of them is the loss of one key, and a
+key that Redis lost for itself ends sessions and revives none. ``<prefix>u:<user>`` is a sorted set
+of the user's sessions by ``x``, for the list of devices and the cap alone.
 
 Every script begins with the prefix and the caller's clock. Keys are made in the script from what
 is stored; the hash tag in the prefix keeps them on one node of a cluster.
@@ -51,11 +51,21 @@ GET = (
     + """
 local id = ARGV[3]
 local f, data = read(id)
-if f.to and tonumber(f['until']) > now then
+if f.to then
+  if f['until'] and tonumber(f['until']) <= now then return nil end
   id = f.to
   f, data = read(id)
+  f.o = nil
 end
 if not lives(f) then return nil end
+if f.o and ARGV[4] ~= '' then
+  local old, ends = prefix .. 's:' .. f.f, string.format('%.0f', now + tonumber(f.o))
+  redis.call('HDEL', prefix .. 's:' .. id, 'o')
+  if redis.call('HGET', old, 'to') == id then
+    redis.call('HSET', old, 'until', ends)
+    redis.call('PEXPIREAT', old, ends)
+  end
+end
 if ARGV[4] == '' or now - tonumber(f.l) < tonumber(ARGV[4]) then return answer(f, data, 0) end
 local key = prefix .. 's:' .. id
 f.l = ARGV[2]
@@ -107,7 +117,7 @@ local function follow(id)
   local f = living(id)
   if f then return id, f end
   local alias = redis.call('HMGET', session_key(id), 'to', 'until')
-  if not alias[1] or tonumber(alias[2]) <= now then return id, nil end
+  if not alias[1] or (alias[2] and tonumber(alias[2]) <= now) then return id, nil end
   return alias[1], living(alias[1])
 end
 
@@ -123,8 +133,16 @@ local function index(user, id, expires, latest)
   live_until(epoch_key(user), tonumber(latest))
 end
 
-local function forget(user, id)
+local function unlink(id)
+  local before = redis.call('HGET', session_key(id), 'f') or ''
+  if before ~= '' and redis.call('HGET', session_key(before), 'to') == id then
+    redis.call('UNLINK', session_key(before))
+  end
   redis.call('UNLINK', session_key(id))
+end
+
+local function forget(user, id)
+  unlink(id)
   if user and user ~= '' then redis.call('ZREM', index_key(user), id) end
 end
 
@@ -220,28 +238,34 @@ return 1
 """
 )
 
-# as CREATE; then the old id, and the overlap in milliseconds
+# as CREATE; then the old id, the one that led to it or '', and the overlap in milliseconds
 ROTATE = (
     _COMMON
     + """
-local overlap, old = tonumber(table.remove(ARGV)), table.remove(ARGV)
+local overlap = table.remove(ARGV)
+local through, old = table.remove(ARGV), table.remove(ARGV)
+local before = through ~= '' and through or old
 -- the same call again, because its answer was lost
-if redis.call('HGET', session_key(ARGV[3]), 'f') == old and living(ARGV[3]) then return 1 end
+if redis.call('HGET', session_key(ARGV[3]), 'f') == before and living(ARGV[3]) then return 1 end
 local f = living(old)
 if not f then return 0 end
+if through ~= '' then
+  local unused = redis.call('HMGET', session_key(old), 'o', 'f')
+  if not unused[1] or unused[2] ~= through then return 0 end
+end
 if f[1] ~= '' and f[1] ~= ARGV[4] then return -2 end
 local data = data_of(old)
-local before = size_of(data)
+local size = size_of(data)
 for name, text in pairs(new_data()) do data[name] = text end
-if too_large(data, before, tonumber(ARGV[7])) then return -1 end
+if too_large(data, size, tonumber(ARGV[7])) then return -1 end
 local epoch = f[2]
 if f[1] == '' then epoch = epoch_of(ARGV[4]) end
 forget(f[1], old)
 put(epoch, data)
-if overlap > 0 then
-  local until_ = string.format('%.0f', now + overlap)
-  redis.call('HSET', session_key(old), 'to', ARGV[3], 'until', until_)
-  redis.call('PEXPIREAT', session_key(old), until_)
+if overlap ~= '0' then
+  redis.call('HSET', session_key(ARGV[3]), 'o', overlap)
+  redis.call('HSET', session_key(before), 'to', ARGV[3])
+  redis.call('PEXPIREAT', session_key(before), redis.call('HGET', session_key(ARGV[3]), 'a'))
 end
 return 1
 """
@@ -290,7 +314,7 @@ if kept then
 end
 -- what follows only frees memory
 for _, id in ipairs(ids) do
-  if not kept or id ~= keep then redis.call('UNLINK', session_key(id)) end
+  if not kept or id ~= keep then unlink(id) end
 end
 return ended
 """

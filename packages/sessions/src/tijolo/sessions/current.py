@@ -365,12 +365,11 @@ class RequestSession:
     def _may_renew(self) -> bool:
         """Whether the cookie, or the id in it, may be due for another one."""
         record = self._record
-        return (
-            record is not None
-            and self._cookie is None
-            and record.session_id == self._presented_id
-            and (record.touched or self.auth.settings.SESSION_RENEWAL_SECONDS is not None)
-        )
+        if record is None or self._cookie is not None or self._presented_id is None:
+            return False
+        if self.auth.settings.SESSION_RENEWAL_SECONDS is not None:
+            return self._presented_id in (record.session_id, record.rotated_from)
+        return record.touched and record.session_id == self._presented_id
 
     async def _renew_if_due(self) -> None:
         record, seconds = self._record, self.auth.settings.SESSION_RENEWAL_SECONDS
@@ -379,9 +378,10 @@ class RequestSession:
         age = self.auth.now() - (record.renewed_at or record.created_at)
         slides = record.touched and record.idle_seconds is not None
         recently = time.monotonic() - self._touched_at < _RENEW_COOKIE_WITHIN_SECONDS
+        is_own = record.session_id == self._presented_id
         if seconds is not None and age >= timedelta(seconds=seconds):
             await self._renew(record, self.auth.settings.SESSION_RENEWAL_OVERLAP_SECONDS)
-        elif slides and recently and self._value is not None and await self._is_still(record):
+        elif slides and recently and is_own and self._value and await self._is_still(record):
             self._set_cookie(record, self._value)
 
     async def _is_still(self, record: Session) -> bool:
@@ -396,8 +396,12 @@ class RequestSession:
         return now is not None and now.session_id == record.session_id
 
     async def _renew(self, record: Session, overlap_seconds: int) -> None:
+        # the answer with the id that replaced this one may be lost: then it gets another
+        through = None if record.session_id == self._presented_id else self._presented_id
         try:
-            renewed = await self.auth.rotate(record, overlap_seconds=overlap_seconds)
+            renewed = await self.auth.rotate(
+                record, overlap_seconds=overlap_seconds, through=through
+            )
         except SessionStoreUnavailableException:
             return  # at the next request, then
         if renewed is not None:

@@ -109,12 +109,14 @@ class RedisSessionStore:
         new: Session,
         *,
         overlap_seconds: float = 0,
+        through: str | None = None,
         max_per_user: int | None = None,
     ) -> bool:
         """See :class:`~tijolo.sessions.SessionStore`."""
         check_new_id(session_id_hash, new)
-        new = new.model_copy(update={"rotated_from": session_id_hash})
-        words = [*self._words(new, max_per_user), session_id_hash, round(overlap_seconds * 1000)]
+        new = new.model_copy(update={"rotated_from": through or session_id_hash})
+        overlap = round(overlap_seconds * 1000)
+        words = [*self._words(new, max_per_user), session_id_hash, through or "", overlap]
         return _done(await self._run(_rotate, session_id_hash, *words))
 
     async def delete(self, session_id_hash: str) -> bool:

@@ -239,7 +239,7 @@ class SessionAuth:
         saved = await self.store.save(session.session_id, changed, removed)
         if not saved and through is not None:
             moved = await self.store.get(through)
-            if moved is not None and moved.rotated_from == session.session_id:
+            if moved is not None and moved.public_id == session.public_id:
                 session = moved
                 saved = await self.store.save(session.session_id, changed, removed)
         self._forget(session.session_id)
@@ -268,6 +268,7 @@ class SessionAuth:
         *,
         amr: Iterable[str] | None = None,
         overlap_seconds: float = 0,
+        through: str | None = None,
     ) -> tuple[Session, str] | None:
         """Give a session a new id; the old one ends.
 
@@ -277,7 +278,8 @@ class SessionAuth:
         Args:
             session: As it was loaded.
             amr: How its user proved once more who they are; None: they did not.
-            overlap_seconds: How long the old id still works.
+            overlap_seconds: How long the old id still works once the new one was used.
+            through: The older ``session_id`` by which it was loaded, where nobody has used its own.
 
         Returns:
             The session and the value for the cookie; None when it has ended, or somebody else
@@ -288,14 +290,16 @@ class SessionAuth:
         fields: dict[str, Any] = {
             **session.model_dump(),
             "session_id": session_id,
-            "rotated_from": session.session_id,
+            "rotated_from": through or session.session_id,
             "renewed_at": now,
             "data": {},
         }
         if amr is not None:
             fields |= {"auth_time": now, "amr": tuple(dict.fromkeys((*session.amr, *amr)))}
         new = Session.model_validate(fields)
-        rotated = await self.store.rotate(session.session_id, new, overlap_seconds=overlap_seconds)
+        rotated = await self.store.rotate(
+            session.session_id, new, overlap_seconds=overlap_seconds, through=through
+        )
         self._forget(session.session_id)
         if not rotated:
             return None
