@@ -13,17 +13,15 @@ lives only while its ``e`` is that word, so that ending all of them is the loss 
 key that Redis lost for itself ends sessions and revives none. ``<prefix>u:<user>`` is a sorted set
 of the user's sessions by ``x``, for the list of devices and the cap alone.
 
-Every script begins with the prefix and the caller's clock. Keys are made in the script from what
-is stored; the hash tag in the prefix keeps them on one node of a cluster.
+Keys are made in the script from what is stored; the hash tag in the prefix keeps them on one node
+of a cluster.
 """
 
 # A reading is every request's: these two scripts make no more functions than they call. The
 # answer is one JSON text, because a client takes its time over each element of an array.
 _READ = """
-local prefix, now = ARGV[1], tonumber(ARGV[2])
-
-local function read(id)
-  local raw, f, data = redis.call('HGETALL', prefix .. 's:' .. id), {}, {}
+local function read(key)
+  local raw, f, data = redis.call('HGETALL', key), {}, {}
   for n = 1, #raw, 2 do
     if string.byte(raw[n], 2) == 34 then
       data[#data + 1] = string.sub(raw[n], 2) .. ':' .. raw[n + 1]
@@ -34,7 +32,7 @@ local function read(id)
   return f, data
 end
 
-local function lives(f)
+local function lives(f, prefix, now)
   if not f.x or tonumber(f.x) <= now then return false end
   return f.u == '' or redis.call('GET', prefix .. 'e:' .. f.u) == f.e
 end
@@ -45,30 +43,32 @@ local function answer(f, data, touched)
 end
 """
 
-# 3 id, 4 touch after milliseconds or ''
+# the key; 1 now, 2 touch after milliseconds or ''. Each word costs a client a microsecond or two:
+# the prefix is what is before the 64 characters of the id, and 's:'.
 GET = (
     _READ
     + """
-local id = ARGV[3]
-local f, data = read(id)
+local key, now, after = KEYS[1], tonumber(ARGV[1]), ARGV[2]
+local prefix = string.sub(key, 1, -67)
+local f, data = read(key)
 if f.to then
   if f['until'] and tonumber(f['until']) <= now then return nil end
-  id = f.to
-  f, data = read(id)
+  key = prefix .. 's:' .. f.to
+  f, data = read(key)
   f.o = nil
 end
-if not lives(f) then return nil end
-if f.o and ARGV[4] ~= '' then
+if not lives(f, prefix, now) then return nil end
+local id = string.sub(key, -64)
+if f.o and after ~= '' then
   local old, ends = prefix .. 's:' .. f.f, string.format('%.0f', now + tonumber(f.o))
-  redis.call('HDEL', prefix .. 's:' .. id, 'o')
+  redis.call('HDEL', key, 'o')
   if redis.call('HGET', old, 'to') == id then
     redis.call('HSET', old, 'until', ends)
     redis.call('PEXPIREAT', old, ends)
   end
 end
-if ARGV[4] == '' or now - tonumber(f.l) < tonumber(ARGV[4]) then return answer(f, data, 0) end
-local key = prefix .. 's:' .. id
-f.l = ARGV[2]
+if after == '' or now - tonumber(f.l) < tonumber(after) then return answer(f, data, 0) end
+f.l = ARGV[1]
 redis.call('HSET', key, 'l', f.l)
 if f.i ~= '' then
   local expires = math.min(now + tonumber(f.i), tonumber(f.a))
@@ -84,20 +84,20 @@ return answer(f, data, 1)
 """
 )
 
-# 3 user
+# ARGV as below; 3 user
 LIST_BY_USER = (
     _READ
     + """
-local found = {}
+local prefix, now, found = ARGV[1], tonumber(ARGV[2]), {}
 for _, id in ipairs(redis.call('ZRANGE', prefix .. 'u:' .. ARGV[3], 0, -1)) do
-  local f, data = read(id)
-  if lives(f) then found[#found + 1] = answer(f, data, 0) end
+  local f, data = read(prefix .. 's:' .. id)
+  if lives(f, prefix, now) then found[#found + 1] = answer(f, data, 0) end
 end
 return found
 """
 )
 
-# ARGV of all: 1 prefix, 2 now
+# ARGV of all but GET: 1 prefix, 2 now
 _COMMON = """
 local prefix, now = ARGV[1], tonumber(ARGV[2])
 local function session_key(id) return prefix .. 's:' .. id end

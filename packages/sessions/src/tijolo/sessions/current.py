@@ -103,7 +103,8 @@ class RequestSession:
                 self._unknown = True
                 return None
             self._take(record)
-        self._read, self._unknown = True, False
+        self._read = True
+        self._unknown = False
         return self._record
 
     async def reload(self) -> Session | None:
@@ -325,13 +326,11 @@ class RequestSession:
 
     def send(self, message: Message) -> Awaitable[None]:
         """The application's messages, on their way out."""
-        if not self._used:
-            return self._send(message)
-        if message["type"] in _STARTS:
-            if self._changes is None and self._login is None and not self._may_renew():
-                return self._begin(message)
-            return self._finish(message)
-        return _nothing() if self._refused else self._send(message)
+        if not self._used or message["type"] not in _STARTS:
+            return _nothing() if self._refused else self._send(message)
+        if self._changes is None and self._login is None and not self._may_renew():
+            return self._begin(message)
+        return self._finish(message)
 
     async def _finish(self, message: Message) -> None:
         """Write what changed, then let the response begin; or answer why it cannot be."""
@@ -353,11 +352,12 @@ class RequestSession:
         await self._begin(message)
 
     def _begin(self, message: Message) -> Awaitable[None]:
-        headers = list(message.get("headers", ()))
+        headers = [*message.get("headers", ())]
+        cookie = self._cookie
         if message["type"] == "http.response.start":
-            headers = made_private(headers, sets_cookie=self._cookie is not None)
-        if self._cookie is not None:
-            headers.append(self._cookie)
+            headers = made_private(headers, sets_cookie=cookie is not None)
+        if cookie is not None:
+            headers.append(cookie)
         message["headers"] = headers
         self._started = True
         return self._send(message)
@@ -365,11 +365,12 @@ class RequestSession:
     def _may_renew(self) -> bool:
         """Whether the cookie, or the id in it, may be due for another one."""
         record = self._record
-        if record is None or self._cookie is not None or self._presented_id is None:
+        if record is None or not (record.touched or self._layer.renews):
             return False
-        if self.auth.settings.SESSION_RENEWAL_SECONDS is not None:
-            return self._presented_id in (record.session_id, record.rotated_from)
-        return record.touched and record.session_id == self._presented_id
+        if self._cookie is not None or self._presented_id is None:
+            return False
+        is_own = record.session_id == self._presented_id
+        return is_own or (self._layer.renews and record.rotated_from == self._presented_id)
 
     async def _renew_if_due(self) -> None:
         record, seconds = self._record, self.auth.settings.SESSION_RENEWAL_SECONDS

@@ -82,14 +82,16 @@ class MemorySessionStore:
         if kept is None:
             return None
         session = kept.session
-        due = touch_seconds is not None and now - session.last_seen_at >= timedelta(
-            seconds=touch_seconds
+        due = (
+            touch_seconds is not None
+            and (now - session.last_seen_at).total_seconds() >= touch_seconds
         )
         if due:
             kept.session = session.model_copy(
                 update={"last_seen_at": now, "expires_at": touched_expiry(session, now)}
             )
-        self._place_of(session).move_to_end(session.session_id)
+        place = self._anonymous if session.user_id is None else self._logged_in
+        place.move_to_end(session.session_id)
         return _copy(kept, touched=due)
 
     async def save(
@@ -242,5 +244,7 @@ class MemorySessionStore:
 
 
 def _copy(kept: _Kept, *, touched: bool = False) -> Session:
-    fields = kept.session.__dict__
-    return restored({**fields, "data": _data.decode(kept.data), "touched": touched})
+    fields = kept.session.__dict__.copy()
+    fields["data"] = _data.decode(kept.data)
+    fields["touched"] = touched
+    return restored(fields)
