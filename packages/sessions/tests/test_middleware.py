@@ -264,7 +264,7 @@ async def test_a_slow_answer_does_not_put_the_old_cookie_back(
     browser = await shop.signed_in()
     shop.clock.advance(3600)
     # whatever was loaded was loaded long ago
-    monkeypatch.setattr("tijolo.sessions.current._RENEW_COOKIE_WITHIN_SECONDS", -1.0)
+    monkeypatch.setattr("tijolo.sessions._request_response._RENEW_COOKIE_WITHIN_SECONDS", -1.0)
     answer = await browser.get("/orders")
     assert answer.status_code == 200
     assert shop.cookie_of(answer) == {}
