@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import redis.asyncio
 from fastapi import Depends, FastAPI, Request
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
@@ -307,8 +306,9 @@ def groups() -> list[Group]:
 
 def _on_redis(thread: dict[str, Any]) -> list[Group]:
     from tijolo.sessions.redis import RedisSessionStore
+    from tijolo.web.redis import redis_client
 
-    client = redis.asyncio.Redis.from_url(_REDIS_URL)
+    client = redis_client(_REDIS_URL, answer_timeout=False)  # as docs/session-stores.md makes it
     store = RedisSessionStore(client, prefix=_PREFIX)
     cached = SessionSettings(SESSION_LOCAL_CACHE_SECONDS=2)
 

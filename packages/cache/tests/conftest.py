@@ -2,13 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
-from contextlib import closing, suppress
+from contextlib import suppress
 
 import pytest
 import pytest_asyncio
@@ -68,54 +63,6 @@ async def memory(namespace, events, clock):
     )
     yield made
     await made.disconnect()
-
-
-class OwnRedis:
-    """A redis-server of one test's own, to stop, freeze and start again."""
-
-    def __init__(self):
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process = None
-
-    def start(self):
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--save", "", "--appendonly", "no"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(500):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as s:
-                s.sendall(b"PING\r\n")
-                if s.recv(7) == b"+PONG\r\n":
-                    return
-            time.sleep(0.01)
-        raise RuntimeError("redis-server did not start")
-
-    def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self):
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-
-@pytest.fixture
-def own_redis():
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    pytest.importorskip("redis")
-    server = OwnRedis()
-    server.start()
-    yield server
-    server.kill()
 
 
 class LosingProxy:

@@ -17,6 +17,7 @@ from tijolo.observability.prometheus import (
     JobMetrics,
     Metrics,
     RuntimeMonitor,
+    SessionMetrics,
 )
 
 
@@ -169,6 +170,16 @@ def test_the_observer_of_a_cache_fits(metrics, value):
     assert value("cache_backend_up") == 0
     observer(SimpleNamespace(kind="up", name="", seconds=0))
     assert value("cache_backend_up") == 1
+
+
+def test_the_metrics_of_sessions_fit(metrics, value):
+    sessions = SessionMetrics(metrics)
+    for outcome in ("found", "found", "unavailable"):
+        sessions.loaded(outcome, 0.2)
+    sessions.happened("login")
+    assert value("session_load_duration_seconds_count", outcome="found") == 2
+    assert value("session_load_duration_seconds_sum", outcome="unavailable") == 0.2
+    assert value("session_events_total", event="login") == 1
 
 
 class Loop:

@@ -2,14 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-import shutil
-import signal
-import socket
-import subprocess
-import time
 import uuid
 from collections.abc import Callable
-from contextlib import closing, suppress
 from typing import Any
 
 import httpx
@@ -303,58 +297,3 @@ def make_shop() -> type[Shop]:
 @pytest.fixture
 def shop() -> Shop:
     return Shop()
-
-
-class OwnRedis:
-    """A redis-server of one test's own, to stop, freeze and start again."""
-
-    def __init__(self, folder, *options):
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._command = ["redis-server", "--port", str(self.port), "--save", "", "--dir", folder]
-        self._command += options
-        self._process = None
-
-    def start(self):
-        self._process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        for _ in range(1_000):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as s:
-                s.sendall(b"PING\r\n")
-                if s.recv(7) == b"+PONG\r\n":
-                    return
-            time.sleep(0.01)
-        raise RuntimeError("redis-server did not start")
-
-    def freeze(self):
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self._process.send_signal(signal.SIGCONT)
-
-    def kill(self):
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
-@pytest.fixture
-def make_redis(tmp_path):
-    """Start a server with these options."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    pytest.importorskip("redis")
-    servers = []
-
-    def make(*options):
-        servers.append(OwnRedis(str(tmp_path), *options))
-        servers[-1].start()
-        return servers[-1]
-
-    yield make
-    for server in servers:
-        server.kill()

@@ -23,6 +23,7 @@ from tijolo.sessions import (
     make_session_dependency,
     request_session,
 )
+from tijolo.sessions import SessionMetrics as SessionMetricsProtocol
 
 NOTE = SessionKey[str]("note")
 
@@ -263,7 +264,7 @@ async def test_a_slow_answer_does_not_put_the_old_cookie_back(
     browser = await shop.signed_in()
     shop.clock.advance(3600)
     # whatever was loaded was loaded long ago
-    monkeypatch.setattr("tijolo.sessions.current._RENEW_COOKIE_WITHIN_SECONDS", -1.0)
+    monkeypatch.setattr("tijolo.sessions._request_response._RENEW_COOKIE_WITHIN_SECONDS", -1.0)
     answer = await browser.get("/orders")
     assert answer.status_code == 200
     assert shop.cookie_of(answer) == {}
@@ -609,3 +610,31 @@ async def test_metrics_hear_of_every_search_and_event(make_shop: Any) -> None:
         *("login", "found", "found", "logout"),
         *("login", "absent", "unavailable"),
     ]
+
+
+async def test_prometheus_counts_by_the_words_of_the_enumerations_alone(make_shop: Any) -> None:
+    pytest.importorskip("prometheus_client")
+    from tijolo.observability.prometheus import Metrics, SessionMetrics, make_prometheus_registry
+
+    registry = make_prometheus_registry()
+    counted: SessionMetricsProtocol = SessionMetrics(Metrics(registry))
+    shop = make_shop(options={"metrics": counted})
+    browser = await shop.signed_in()
+    await browser.get("/orders")
+    await shop.login(shop.browser(), password="wrong")
+    await shop.store.delete_by_user(shop.ana.id)
+    await browser.get("/orders")
+    shop.store.down = True
+    await browser.get("/orders")
+
+    samples = [s for m in registry.collect() if m.name.startswith("session_") for s in m.samples]
+    counted_words = {
+        word: sample.value
+        for sample in samples
+        if sample.name.endswith(("_count", "_total"))
+        for word in sample.labels.values()
+    }
+    once = ("found", "absent", "unavailable", "login", "login_failed")
+    assert counted_words == dict.fromkeys(once, 1)
+    words = {*LoadOutcome, *SessionEventKind}
+    assert {v for s in samples for k, v in s.labels.items() if k != "le"} <= words

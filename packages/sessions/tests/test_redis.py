@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,12 +13,14 @@ import pytest_asyncio
 
 pytest.importorskip("redis")
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
 from tijolo.core import utcnow
 from tijolo.sessions import Session, SessionStoreUnavailableException, new_session_id
-from tijolo.sessions.redis import RedisSessionStore
+from tijolo.sessions.redis import RedisSessionStore, _milliseconds, _moment
 from tijolo.web.redis import redis_client
 
 pytestmark = pytest.mark.redis
@@ -211,9 +213,12 @@ async def test_what_an_older_release_wrote_is_read(redis_store, raw, prefix, clo
     assert await redis_store.get(session.session_id) == session
 
 
-async def test_a_server_that_is_not_there_is_told_apart_from_a_session_that_is_not(make_redis):
+@pytest.mark.parametrize("answer_timeout", [True, False])
+async def test_a_server_that_is_not_there_is_told_apart_from_a_session_that_is_not(
+    make_redis, answer_timeout
+):
     server = make_redis()
-    client = redis_client(server.url, timeout_seconds=0.3)
+    client = redis_client(server.url, timeout_seconds=0.3, answer_timeout=answer_timeout)
     store = RedisSessionStore(client, timeout_seconds=0.3)
     session = await store.create(login(user_id=uuid4()))
     for stop in (server.freeze, server.kill):
@@ -314,8 +319,13 @@ class Load:
             self.alive.add(other.session_id)
 
 
-async def test_a_request_that_is_cancelled_leaves_no_answer_for_the_next(redis_store, clock):
+@pytest.mark.parametrize("answer_timeout", [True, False])
+async def test_a_request_that_is_cancelled_leaves_no_answer_for_the_next(
+    redis_store, clock, redis_url, prefix, answer_timeout
+):
     """Nobody gets the session that another request asked for."""
+    client = redis_client(redis_url, timeout_seconds=60, answer_timeout=answer_timeout)
+    redis_store = RedisSessionStore(client, prefix=prefix, clock=clock, timeout_seconds=60)
     sessions = [await redis_store.create(login(clock, user_id=uuid4())) for _ in range(20)]
 
     async def read(session, patience):
@@ -327,6 +337,37 @@ async def test_a_request_that_is_cancelled_leaves_no_answer_for_the_next(redis_s
     for _ in range(10):
         await asyncio.gather(*(read(s, random.random() / 200) for s in sessions))
         await asyncio.gather(*(read(s, 30) for s in sessions))
+    await client.aclose()
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.integers(-(10**13), 2 * 10**14) | st.integers(2**33 * 1000 - 5000, 2**33 * 1000 + 5000))
+def test_every_moment_is_kept_to_the_millisecond(milliseconds):
+    """Through the float that is faster, and after the year in which it is not exact any more."""
+    moment = _moment(milliseconds)
+    assert moment == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    assert _milliseconds(moment) == milliseconds
+
+
+async def test_data_that_only_one_parser_knows_are_read(redis_store, clock):
+    deep = 1
+    for _ in range(240):
+        deep = [deep]
+    data = {"deep": deep, "half": "\ud800", "large": 10**40, "float": 0.1 + 0.2, "e": -0.0}
+    session = await redis_store.create(login(clock, data=data))
+    found = await redis_store.get(session.session_id)
+    for name, value in data.items():
+        assert repr(found.data[name]) == repr(value)
+
+
+async def test_an_id_that_is_no_hash_is_refused(redis_store, clock):
+    """The script of a reading finds the prefix by the length of the id."""
+    short = login(clock).model_copy(update={"session_id": "abc"})
+    with pytest.raises(ValueError, match="SHA-256"):
+        await redis_store.create(short)
+    old = await redis_store.create(login(clock))
+    with pytest.raises(ValueError, match="SHA-256"):
+        await redis_store.rotate(old.session_id, short)
 
 
 @pytest.mark.parametrize("bad", [{"prefix": ""}, {"timeout_seconds": 0}, {"max_data_bytes": -1}])

@@ -209,6 +209,53 @@ async def test_an_id_is_renewed_at_its_age_and_the_old_one_overlaps(make_shop: A
     assert shop.id_of(browser) not in (old, new)
 
 
+async def test_a_renewal_whose_answer_is_lost_signs_nobody_out(make_shop: Any) -> None:
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600, SESSION_RENEWAL_OVERLAP_SECONDS=60)
+    browser = await shop.signed_in()
+    old = {"Cookie": f"{shop.cookie_name}={shop.id_of(browser)}"}
+    lost = []
+    for _ in range(2):  # on a train
+        shop.clock.advance(600)
+        lost.append(shop.cookie_of(await shop.browser().get("/orders", headers=old))["="])
+        shop.clock.advance(300)  # far past the overlap
+        answer = await shop.browser().get("/orders", headers=old)
+        assert (answer.status_code, shop.cookie_of(answer)) == (200, {})
+    assert await shop.auth.resolve(lost[0]) is None  # nobody ever had it
+
+    shop.clock.advance(600)
+    await browser.get("/orders", headers=old)  # and this answer arrives
+    assert (await browser.get("/orders")).status_code == 200
+    shop.clock.advance(60)
+    assert (await browser.get("/orders")).status_code == 200
+    assert (await shop.browser().get("/orders", headers=old)).status_code == 401
+    assert len(await shop.store.list_by_user(shop.ana.id)) == 1
+
+
+async def test_what_is_written_by_an_old_id_stays_though_the_new_one_is_replaced(
+    make_shop: Any,
+) -> None:
+    routes, loaded, go_on = APIRouter(), asyncio.Event(), asyncio.Event()
+
+    @routes.post("/slow")
+    async def slow(session: CurrentRequestSession) -> None:
+        loaded.set()
+        await go_on.wait()
+        session[NOTE] = "kept"
+
+    shop = make_shop(routes=routes, SESSION_RENEWAL_SECONDS=600)
+    browser = await shop.signed_in()
+    old = {"Cookie": f"{shop.cookie_name}={shop.id_of(browser)}"}
+    shop.clock.advance(600)
+    await shop.browser().get("/orders", headers=old)  # lost
+    late = asyncio.create_task(shop.browser().post("/slow", headers=old))
+    await loaded.wait()
+    shop.clock.advance(600)
+    await browser.get("/orders", headers=old)
+    go_on.set()
+    assert (await late).status_code == 200
+    assert (await browser.get("/orders")).json()["data"] == {"note": "kept"}
+
+
 async def test_of_twenty_requests_at_once_one_renews_the_id(make_shop: Any) -> None:
     shop = make_shop(SESSION_RENEWAL_SECONDS=600)
     browser = await shop.signed_in()
@@ -323,6 +370,27 @@ async def test_what_follows_a_sign_in_in_one_handler_works(make_shop: Any) -> No
     assert (await browser.post("/in-and-out")).status_code == 200
     assert (await browser.get("/orders")).status_code == 401
     assert await shop.store.list_by_user(shop.ana.id) == []
+
+
+async def test_asking_again_after_a_sign_in_shows_it(make_shop: Any) -> None:
+    """It is saved with the response, so the store knows nothing of it yet."""
+    routes, shops = APIRouter(), []
+
+    @routes.post("/enter")
+    async def enter(session: CurrentRequestSession) -> list[bool]:
+        shop = shops[0]
+        await session.login(shop.ana)
+        session[NOTE] = "mine"
+        again = await session.reload()
+        return [again is not None and again.user_id == shop.ana.id, session[NOTE] == "mine"]
+
+    shop = make_shop(routes=routes)
+    shops.append(shop)
+    for browser in (shop.browser(), await shop.signed_in(), await shop.signed_in("bia")):
+        assert (await browser.post("/enter")).json() == [True, True]
+        assert (await browser.get("/orders")).json()["user_id"] == str(shop.ana.id)
+    refused = shop.browser(**{"Sec-Fetch-Site": "cross-site"})
+    assert (await refused.post("/enter")).status_code == 403
 
 
 @pytest.mark.parametrize("status", [400, 403, 409])
@@ -454,6 +522,7 @@ async def test_who_has_the_old_id_never_gets_the_next_one(make_shop: Any) -> Non
     thief.cookies.set(shop.cookie_name, shop.id_of(browser), domain="shop.example")
     shop.clock.advance(60)
     await browser.get("/orders")
+    await browser.get("/orders")  # the browser has it
     shop.clock.advance(60)  # the new id is due as well
     answer = await thief.get("/orders")
     assert (answer.status_code, shop.cookie_of(answer)) == (200, {})

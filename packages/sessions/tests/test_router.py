@@ -220,6 +220,12 @@ CROSS_SITE = [
     {"Sec-Fetch-Site": "same-site", "Origin": "https://blog.shop.example"},
     {"Sec-Fetch-Site": "", "Origin": "https://evil.example"},
     {"Sec-Fetch-Site": "", "Origin": "null"},
+    {"Sec-Fetch-Site": "", "Referer": "https://evil.example/form"},
+    {"Sec-Fetch-Site": "", "Referer": "http://shop.example/form"},
+    {"Sec-Fetch-Site": "", "Referer": "https://shop.example@evil.example/"},
+    {"Sec-Fetch-Site": "", "Referer": "https://shop.example.evil.example/shop.example"},
+    {"Sec-Fetch-Site": "", "Referer": "https://evil+shop.example/"},
+    {"Sec-Fetch-Site": "", "Referer": "https://shop.example/", "Origin": "https://evil.example"},
 ]
 
 
@@ -269,6 +275,22 @@ async def test_no_origin_is_not_the_own_one_where_no_host_is_named(shop: Any) ->
 async def test_an_origin_that_is_trusted_may_write(make_shop: Any) -> None:
     shop = make_shop(SESSION_TRUSTED_ORIGINS=["https://app.shop.example"])
     browser = shop.browser(**{"Sec-Fetch-Site": "same-site", "Origin": "https://app.shop.example"})
+    assert (await shop.login(browser)).status_code == 200
+
+
+async def test_an_old_browser_that_says_only_where_it_was_may_write(make_shop: Any) -> None:
+    shop = make_shop(SESSION_TRUSTED_ORIGINS=["https://app.shop.example"])
+    for page in ("https://shop.example/sign-in?next=/", "https://app.shop.example/"):
+        browser = shop.browser()
+        del browser.headers["Sec-Fetch-Site"]
+        browser.headers["Referer"] = page
+        assert (await shop.login(browser)).status_code == 200
+        assert (await browser.post("/cart/1")).status_code == 200
+
+
+async def test_the_own_port_may_be_named_or_not(shop: Any) -> None:
+    browser = shop.browser(Origin="https://shop.example", Host="shop.example:443")
+    del browser.headers["Sec-Fetch-Site"]
     assert (await shop.login(browser)).status_code == 200
 
 

@@ -4,11 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import shutil
-import signal
-import socket
-import subprocess
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -243,53 +238,3 @@ def idempotency_store(request: pytest.FixtureRequest) -> Any:
     module = _redis_module()
     client, prefix = request.getfixturevalue("redis_connection")
     return module.RedisIdempotencyStore(client, prefix=prefix, timeout_seconds=5)
-
-
-class RedisServer:
-    """A server of its own, to be stopped, frozen and killed."""
-
-    def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        options = ["--port", str(self.port), "--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen(
-            ["redis-server", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        for _ in range(500):
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            time.sleep(0.01)
-        raise RuntimeError("redis-server did not start")
-
-    def freeze(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-
-@pytest.fixture
-def own_redis() -> Any:
-    if shutil.which("redis-server") is None:
-        pytest.skip("there is no redis-server to start")
-    server = RedisServer()
-    server.start()
-    yield server
-    server.kill()

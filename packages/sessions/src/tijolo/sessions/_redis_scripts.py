@@ -7,23 +7,21 @@ A session is a hash, ``<prefix>s:<session_id>``:
     p  public_id                f  rotated from, or ''       d"<name>"  data: both as JSON
 
 all times in milliseconds. The hash of an id that was rotated with an overlap has ``to``, the new
-id, and ``until``. ``<prefix>e:<user>`` is the user's epoch: a random word, made by a login that
-finds none. A session lives only while its ``e`` is that word, so that ending all of them is the
-loss of one key, and a key that Redis lost for itself ends sessions and revives none.
-``<prefix>u:<user>`` is a sorted set of the user's sessions by ``x``, for the list of devices and
-the cap alone.
+id, and ``until`` once that was used; before, the session has ``o``, the overlap.
+``<prefix>e:<user>`` is the user's epoch: a random word, made by a login that finds none. A session
+lives only while its ``e`` is that word, so that ending all of them is the loss of one key, and a
+key that Redis lost for itself ends sessions and revives none. ``<prefix>u:<user>`` is a sorted set
+of the user's sessions by ``x``, for the list of devices and the cap alone.
 
-Every script begins with the prefix and the caller's clock. Keys are made in the script from what
-is stored; the hash tag in the prefix keeps them on one node of a cluster.
+Keys are made in the script from what is stored; the hash tag in the prefix keeps them on one node
+of a cluster.
 """
 
 # A reading is every request's: these two scripts make no more functions than they call. The
 # answer is one JSON text, because a client takes its time over each element of an array.
 _READ = """
-local prefix, now = ARGV[1], tonumber(ARGV[2])
-
-local function read(id)
-  local raw, f, data = redis.call('HGETALL', prefix .. 's:' .. id), {}, {}
+local function read(key)
+  local raw, f, data = redis.call('HGETALL', key), {}, {}
   for n = 1, #raw, 2 do
     if string.byte(raw[n], 2) == 34 then
       data[#data + 1] = string.sub(raw[n], 2) .. ':' .. raw[n + 1]
@@ -34,7 +32,7 @@ local function read(id)
   return f, data
 end
 
-local function lives(f)
+local function lives(f, prefix, now)
   if not f.x or tonumber(f.x) <= now then return false end
   return f.u == '' or redis.call('GET', prefix .. 'e:' .. f.u) == f.e
 end
@@ -45,20 +43,32 @@ local function answer(f, data, touched)
 end
 """
 
-# 3 id, 4 touch after milliseconds or ''
+# the key; 1 now, 2 touch after milliseconds or ''. Each word costs a client a microsecond or two:
+# the prefix is what is before the 64 characters of the id, and 's:'.
 GET = (
     _READ
     + """
-local id = ARGV[3]
-local f, data = read(id)
-if f.to and tonumber(f['until']) > now then
-  id = f.to
-  f, data = read(id)
+local key, now, after = KEYS[1], tonumber(ARGV[1]), ARGV[2]
+local prefix = string.sub(key, 1, -67)
+local f, data = read(key)
+if f.to then
+  if f['until'] and tonumber(f['until']) <= now then return nil end
+  key = prefix .. 's:' .. f.to
+  f, data = read(key)
+  f.o = nil
 end
-if not lives(f) then return nil end
-if ARGV[4] == '' or now - tonumber(f.l) < tonumber(ARGV[4]) then return answer(f, data, 0) end
-local key = prefix .. 's:' .. id
-f.l = ARGV[2]
+if not lives(f, prefix, now) then return nil end
+local id = string.sub(key, -64)
+if f.o and after ~= '' then
+  local old, ends = prefix .. 's:' .. f.f, string.format('%.0f', now + tonumber(f.o))
+  redis.call('HDEL', key, 'o')
+  if redis.call('HGET', old, 'to') == id then
+    redis.call('HSET', old, 'until', ends)
+    redis.call('PEXPIREAT', old, ends)
+  end
+end
+if after == '' or now - tonumber(f.l) < tonumber(after) then return answer(f, data, 0) end
+f.l = ARGV[1]
 redis.call('HSET', key, 'l', f.l)
 if f.i ~= '' then
   local expires = math.min(now + tonumber(f.i), tonumber(f.a))
@@ -74,20 +84,20 @@ return answer(f, data, 1)
 """
 )
 
-# 3 user
+# ARGV as below; 3 user
 LIST_BY_USER = (
     _READ
     + """
-local found = {}
+local prefix, now, found = ARGV[1], tonumber(ARGV[2]), {}
 for _, id in ipairs(redis.call('ZRANGE', prefix .. 'u:' .. ARGV[3], 0, -1)) do
-  local f, data = read(id)
-  if lives(f) then found[#found + 1] = answer(f, data, 0) end
+  local f, data = read(prefix .. 's:' .. id)
+  if lives(f, prefix, now) then found[#found + 1] = answer(f, data, 0) end
 end
 return found
 """
 )
 
-# ARGV of all: 1 prefix, 2 now
+# ARGV of all but GET: 1 prefix, 2 now
 _COMMON = """
 local prefix, now = ARGV[1], tonumber(ARGV[2])
 local function session_key(id) return prefix .. 's:' .. id end
@@ -107,7 +117,7 @@ local function follow(id)
   local f = living(id)
   if f then return id, f end
   local alias = redis.call('HMGET', session_key(id), 'to', 'until')
-  if not alias[1] or tonumber(alias[2]) <= now then return id, nil end
+  if not alias[1] or (alias[2] and tonumber(alias[2]) <= now) then return id, nil end
   return alias[1], living(alias[1])
 end
 
@@ -123,8 +133,16 @@ local function index(user, id, expires, latest)
   live_until(epoch_key(user), tonumber(latest))
 end
 
-local function forget(user, id)
+local function unlink(id)
+  local before = redis.call('HGET', session_key(id), 'f') or ''
+  if before ~= '' and redis.call('HGET', session_key(before), 'to') == id then
+    redis.call('UNLINK', session_key(before))
+  end
   redis.call('UNLINK', session_key(id))
+end
+
+local function forget(user, id)
+  unlink(id)
   if user and user ~= '' then redis.call('ZREM', index_key(user), id) end
 end
 
@@ -220,28 +238,34 @@ return 1
 """
 )
 
-# as CREATE; then the old id, and the overlap in milliseconds
+# as CREATE; then the old id, the one that led to it or '', and the overlap in milliseconds
 ROTATE = (
     _COMMON
     + """
-local overlap, old = tonumber(table.remove(ARGV)), table.remove(ARGV)
+local overlap = table.remove(ARGV)
+local through, old = table.remove(ARGV), table.remove(ARGV)
+local before = through ~= '' and through or old
 -- the same call again, because its answer was lost
-if redis.call('HGET', session_key(ARGV[3]), 'f') == old and living(ARGV[3]) then return 1 end
+if redis.call('HGET', session_key(ARGV[3]), 'f') == before and living(ARGV[3]) then return 1 end
 local f = living(old)
 if not f then return 0 end
+if through ~= '' then
+  local unused = redis.call('HMGET', session_key(old), 'o', 'f')
+  if not unused[1] or unused[2] ~= through then return 0 end
+end
 if f[1] ~= '' and f[1] ~= ARGV[4] then return -2 end
 local data = data_of(old)
-local before = size_of(data)
+local size = size_of(data)
 for name, text in pairs(new_data()) do data[name] = text end
-if too_large(data, before, tonumber(ARGV[7])) then return -1 end
+if too_large(data, size, tonumber(ARGV[7])) then return -1 end
 local epoch = f[2]
 if f[1] == '' then epoch = epoch_of(ARGV[4]) end
 forget(f[1], old)
 put(epoch, data)
-if overlap > 0 then
-  local until_ = string.format('%.0f', now + overlap)
-  redis.call('HSET', session_key(old), 'to', ARGV[3], 'until', until_)
-  redis.call('PEXPIREAT', session_key(old), until_)
+if overlap ~= '0' then
+  redis.call('HSET', session_key(ARGV[3]), 'o', overlap)
+  redis.call('HSET', session_key(before), 'to', ARGV[3])
+  redis.call('PEXPIREAT', session_key(before), redis.call('HGET', session_key(ARGV[3]), 'a'))
 end
 return 1
 """
@@ -290,7 +314,7 @@ if kept then
 end
 -- what follows only frees memory
 for _, id in ipairs(ids) do
-  if not kept or id ~= keep then redis.call('UNLINK', session_key(id)) end
+  if not kept or id ~= keep then unlink(id) end
 end
 return ended
 """

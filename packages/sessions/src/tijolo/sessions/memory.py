@@ -18,12 +18,13 @@ _SWEEP_AT_ONCE = 64  # no caller pays for more of what others left behind
 
 
 class _Kept:
-    __slots__ = ("alias", "data", "session")
+    __slots__ = ("alias", "data", "overlap_seconds", "session")
 
     def __init__(self, session: Session, data: dict[str, str]) -> None:
         self.session = session.model_copy(update={"data": {}, "touched": False})
         self.data = data
         self.alias: str | None = None  # the session_id before, while it still leads here
+        self.overlap_seconds: float | None = None  # while the own id was never used
 
 
 class MemorySessionStore:
@@ -57,7 +58,7 @@ class MemorySessionStore:
         self._anonymous: OrderedDict[str, _Kept] = OrderedDict()
         self._logged_in: OrderedDict[str, _Kept] = OrderedDict()
         self._by_user: dict[UUID, set[str]] = {}
-        self._aliases: dict[str, tuple[str, datetime]] = {}
+        self._aliases: dict[str, tuple[str, datetime | None]] = {}
         self._ends: list[tuple[datetime, str]] = []  # a heap; an entry may be out of date
 
     def __len__(self) -> int:
@@ -73,18 +74,24 @@ class MemorySessionStore:
     ) -> Session | None:
         """See :class:`~tijolo.sessions.SessionStore`."""
         now = self._clock()
-        kept = self._find(session_id_hash, now) or self._find_by_alias(session_id_hash, now)
+        kept = self._find(session_id_hash, now)
+        if kept is None:
+            kept = self._find_by_alias(session_id_hash, now)
+        elif kept.overlap_seconds is not None and touch_seconds is not None:
+            self._end_overlap(kept, now)
         if kept is None:
             return None
         session = kept.session
-        due = touch_seconds is not None and now - session.last_seen_at >= timedelta(
-            seconds=touch_seconds
+        due = (
+            touch_seconds is not None
+            and (now - session.last_seen_at).total_seconds() >= touch_seconds
         )
         if due:
             kept.session = session.model_copy(
                 update={"last_seen_at": now, "expires_at": touched_expiry(session, now)}
             )
-        self._place_of(session).move_to_end(session.session_id)
+        place = self._anonymous if session.user_id is None else self._logged_in
+        place.move_to_end(session.session_id)
         return _copy(kept, touched=due)
 
     async def save(
@@ -104,6 +111,7 @@ class MemorySessionStore:
         new: Session,
         *,
         overlap_seconds: float = 0,
+        through: str | None = None,
         max_per_user: int | None = None,
     ) -> bool:
         """See :class:`~tijolo.sessions.SessionStore`."""
@@ -113,17 +121,17 @@ class MemorySessionStore:
         old = self._find(session_id_hash, now)
         if old is None:
             return False
+        if through is not None and (old.alias != through or old.overlap_seconds is None):
+            return False
         if old.session.user_id is not None and new.user_id != old.session.user_id:
             raise another_users()
         data = _data.merge(old.data, encoded, (), limit=self.max_data_bytes)
         self._drop(session_id_hash)
-        kept = self._put(
-            new.model_copy(update={"rotated_from": session_id_hash}), data, max_per_user
-        )
+        before = through or session_id_hash
+        kept = self._put(new.model_copy(update={"rotated_from": before}), data, max_per_user)
         if overlap_seconds > 0:
-            kept.alias = session_id_hash
-            until = now + timedelta(seconds=overlap_seconds)
-            self._aliases[session_id_hash] = (new.session_id, until)
+            kept.alias, kept.overlap_seconds = before, overlap_seconds
+            self._aliases[before] = (new.session_id, None)
         return True
 
     async def delete(self, session_id_hash: str) -> bool:
@@ -159,8 +167,17 @@ class MemorySessionStore:
         return kept if kept is not None and kept.session.expires_at > now else None
 
     def _find_by_alias(self, session_id: str, now: datetime) -> _Kept | None:
-        new_id, until = self._aliases.get(session_id, (None, now))
-        return self._find(new_id, now) if new_id is not None and until > now else None
+        new_id, until = self._aliases.get(session_id, (None, None))
+        if new_id is None or (until is not None and until <= now):
+            return None
+        return self._find(new_id, now)
+
+    def _end_overlap(self, kept: _Kept, now: datetime) -> None:
+        """The browser has the new id: the old one leads there for a little longer."""
+        if kept.alias is not None and kept.overlap_seconds is not None:
+            until = now + timedelta(seconds=kept.overlap_seconds)
+            self._aliases[kept.alias] = (kept.session.session_id, until)
+        kept.overlap_seconds = None
 
     def _living(self, user_id: UUID) -> list[_Kept]:
         now = self._clock()
@@ -227,5 +244,7 @@ class MemorySessionStore:
 
 
 def _copy(kept: _Kept, *, touched: bool = False) -> Session:
-    fields = kept.session.__dict__
-    return restored({**fields, "data": _data.decode(kept.data), "touched": touched})
+    fields = kept.session.__dict__.copy()
+    fields["data"] = _data.decode(kept.data)
+    fields["touched"] = touched
+    return restored(fields)

@@ -45,6 +45,7 @@ class SessionMiddleware:
         self.cookie = SessionCookie(session_auth.settings)
         self.trusted_origins = frozenset(session_auth.settings.SESSION_TRUSTED_ORIGINS)
         self.load = session_auth.reader.load
+        self.renews = session_auth.settings.SESSION_RENEWAL_SECONDS is not None
         self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

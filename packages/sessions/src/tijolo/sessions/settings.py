@@ -62,7 +62,8 @@ class SessionSettings(BaseSettings):
     SESSION_RENEWAL_SECONDS: int | None = Field(default=None, ge=60)
     """An id that is older is replaced by a new one. Unset: at sign-in and step-up only."""
     SESSION_RENEWAL_OVERLAP_SECONDS: int = Field(default=60, ge=0, le=3600)
-    """How long the replaced id still works, for requests that were under way."""
+    """How long the replaced id still works after the new one was first used, for requests that
+    were under way."""
     SESSION_TOUCH_SECONDS: int | None = Field(default=None, ge=1)
     """The use of a session is written down at most so often. Unset: a twentieth of
     ``SESSION_TTL_SECONDS``, one minute at most."""

@@ -30,6 +30,8 @@ class SessionStore(Protocol):
     async def create(self, session: Session, *, max_per_user: int | None = None) -> Session:
         """Keep a new session, and end the user's least recently used ones beyond ``max_per_user``.
 
+        Never the new one, though another replica's clock be ahead.
+
         Returns:
             It as it was kept, with the store's ``epoch``.
         """
@@ -65,6 +67,7 @@ class SessionStore(Protocol):
         new: Session,
         *,
         overlap_seconds: float = 0,
+        through: str | None = None,
         max_per_user: int | None = None,
     ) -> bool:
         """Put ``new`` in the place of a session that lives, which ends.
@@ -76,8 +79,12 @@ class SessionStore(Protocol):
         Args:
             session_id_hash: The session to replace.
             new: All other fields; a new ``session_id``.
-            overlap_seconds: For so long ``get`` of the old id gives the new session: other
-                requests of the same page are under way with the old cookie.
+            overlap_seconds: For so long after the new id was first used, and until it is, ``get``
+                of the old id gives the new session: other requests of the same page are under way
+                with the old cookie, and the answer with the new one may be lost. Use is a ``get``
+                with ``touch_seconds``.
+            through: The old id that led here, instead of ``session_id_hash``, from which it goes
+                on leading; only while nobody has used ``session_id_hash``.
             max_per_user: As in ``create``.
 
         Returns:

@@ -413,15 +413,35 @@ class SessionStoreContract:
             await store.create(_session(clock), max_per_user=1)  # nobody's are not counted
         assert await store.get(only.session_id) == only
 
-    async def test_concurrent_logins_do_not_pass_the_cap(
+    async def test_the_cap_never_ends_the_login_it_is_for(
         self, store: SessionStore, clock: ManualClock
     ) -> None:
+        """Though another replica, whose clock is ahead, saw all the others later."""
         user_id = uuid4()
-        logins = [_session(clock, user_id=user_id) for _ in range(12)]
-        await asyncio.gather(*(store.create(login, max_per_user=3) for login in logins))
-        assert len(await store.list_by_user(user_id)) == 3
-        living = [login for login in logins if await store.get(login.session_id)]
-        assert len(living) == 3
+        ahead = ManualClock(clock() + timedelta(seconds=30))
+        for _ in range(3):
+            await store.create(_session(ahead, user_id=user_id), max_per_user=3)
+        for cap in (3, 1):
+            made = await store.create(_session(clock, user_id=user_id), max_per_user=cap)
+            assert await store.get(made.session_id) == made
+            assert len(await store.list_by_user(user_id)) == cap
+        await store.create(_session(ahead, user_id=user_id))
+        visitor = await store.create(_session(clock))
+        login = _session(clock, user_id=user_id)
+        assert await store.rotate(visitor.session_id, login, max_per_user=1)
+        assert [s.session_id for s in await store.list_by_user(user_id)] == [login.session_id]
+
+    async def test_concurrent_logins_neither_pass_the_cap_nor_end_each_other(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        for _ in range(5):
+            user_id = uuid4()
+            clocks = [ManualClock(clock() + timedelta(seconds=n % 4)) for n in range(12)]
+            logins = [_session(each, user_id=user_id) for each in clocks]
+            await asyncio.gather(*(store.create(login, max_per_user=3) for login in logins))
+            assert len(await store.list_by_user(user_id)) == 3
+            living = [login for login in logins if await store.get(login.session_id)]
+            assert len(living) == 3
 
     async def test_rotation_puts_a_new_id_in_the_place_of_the_old(
         self, store: SessionStore, clock: ManualClock
@@ -509,6 +529,7 @@ class SessionStoreContract:
         old = await store.create(_session(clock, user_id=uuid4(), idle_seconds=600))
         new = _session(clock, user_id=old.user_id, idle_seconds=600)
         assert await store.rotate(old.session_id, new, overlap_seconds=30)
+        assert await store.get(new.session_id, touch_seconds=10) is not None
         clock.advance(29)
         found = await store.get(old.session_id, touch_seconds=10)
         assert found is not None
@@ -523,6 +544,56 @@ class SessionStoreContract:
         clock.advance(1)
         assert await store.get(old.session_id) is None
         assert await store.get(new.session_id) is not None
+
+    async def test_the_overlap_begins_when_the_new_id_is_used(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        """The answer with the new cookie may be lost, and nobody is signed out by that."""
+        old = await store.create(_session(clock, user_id=uuid4()))
+        new = _session(clock, user_id=old.user_id)
+        assert await store.rotate(old.session_id, new, overlap_seconds=30)
+        for _ in range(5):
+            clock.advance(60)
+            found = await store.get(old.session_id, touch_seconds=0)
+            assert found is not None
+            assert found.session_id == new.session_id
+            assert await store.get(new.session_id) is not None  # to look is not to use
+        for _ in range(2):  # the first use counts
+            assert await store.get(new.session_id, touch_seconds=3_600) is not None
+            assert await store.get(old.session_id) is not None
+            clock.advance(15)
+        assert await store.get(old.session_id) is None
+        assert await store.get(new.session_id) is not None
+
+    async def test_an_id_that_nobody_used_is_replaced_for_who_has_the_one_before(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        user_id = uuid4()
+        old, lost, new, other = (_session(clock, user_id=user_id) for _ in range(4))
+        await store.create(old)
+        assert await store.rotate(old.session_id, lost, overlap_seconds=30)
+        for stranger in (other.session_id, lost.session_id):
+            assert not await store.rotate(lost.session_id, other, through=stranger)
+        replaced = await asyncio.gather(
+            *(
+                store.rotate(lost.session_id, one, overlap_seconds=30, through=old.session_id)
+                for one in (new, other)
+            )
+        )
+        assert sorted(replaced) == [False, True]
+        made = new if replaced[0] else other
+        assert await store.get(lost.session_id) is None
+        for session_id in (old.session_id, made.session_id):
+            found = await store.get(session_id, touch_seconds=0)
+            assert found is not None
+            assert found.session_id == made.session_id
+        # now it was used: who has the old one must not get the next
+        third = _session(clock, user_id=user_id)
+        assert not await store.rotate(made.session_id, third, through=old.session_id)
+        assert len(await store.list_by_user(user_id)) == 1
+        clock.advance(30)
+        assert await store.get(old.session_id) is None
+        assert await store.delete_by_user(user_id) == 1
 
     async def test_the_old_id_ends_with_the_new_session(
         self, store: SessionStore, clock: ManualClock

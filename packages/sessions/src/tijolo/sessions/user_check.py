@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
+from tijolo.core import ServiceUnavailableException
+from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.session import Session
 
 _MAX_ANSWERS = 10_000
@@ -20,6 +22,10 @@ class UserCheck(Protocol):
         """The user's current ``auth_epoch``; None when they may not be signed in at all.
 
         Whoever keeps no epochs answers 0 for everybody who may.
+
+        Raises:
+            ServiceUnavailableException: It cannot tell now. OSError, TimeoutError included, says
+                the same; anything else is a fault, and a 500.
         """
         ...
 
@@ -32,6 +38,7 @@ class CachedUserCheck:
     Args:
         check: Who is asked.
         cache_seconds: 0 asks every time.
+        stale_seconds: How long an answer is kept for :meth:`stayed`.
         clock: Monotonic seconds.
     """
 
@@ -40,34 +47,54 @@ class CachedUserCheck:
         check: UserCheck,
         *,
         cache_seconds: float,
+        stale_seconds: float = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._check = check
-        self._cache_seconds = cache_seconds
+        self._cache_seconds, self._stale_seconds = cache_seconds, stale_seconds
         self._clock = clock
         self._answers: OrderedDict[UUID, tuple[int | None, float]] = OrderedDict()
+        self._generation = 0
 
     async def may_stay(self, session: Session) -> bool:
-        """Whether the user of ``session`` may stay signed in with it."""
+        """Whether the user of ``session`` may stay signed in with it.
+
+        Raises:
+            SessionStoreUnavailableException: Nobody can tell.
+        """
         user_id = session.user_id
         if user_id is None:
             return True
-        epoch = await self._epoch(user_id)
-        return epoch is not None and session.auth_epoch >= epoch
+        known = self._answers.get(user_id)
+        if known is not None and self._clock() - known[1] < self._cache_seconds:
+            return _holds(session, known[0])
+        return _holds(session, await self._asked(user_id))
+
+    def stayed(self, session: Session) -> bool | None:
+        """The same by the last answer, while nobody can tell; None where that is too old."""
+        known = None if session.user_id is None else self._answers.get(session.user_id)
+        if known is None or self._clock() - known[1] > self._stale_seconds:
+            return None
+        return _holds(session, known[0])
 
     def forget(self, user_id: UUID) -> None:
-        """Ask again the next time."""
+        """Ask again the next time; an answer that is under way is not kept."""
+        self._generation += 1
         self._answers.pop(user_id, None)
 
-    async def _epoch(self, user_id: UUID) -> int | None:
-        known = self._answers.get(user_id)
-        if known is not None and self._clock() < known[1]:
-            return known[0]
-        asked_at = self._clock()
-        epoch = await self._check(user_id)
-        if self._cache_seconds:
-            self._answers[user_id] = (epoch, asked_at + self._cache_seconds)
+    async def _asked(self, user_id: UUID) -> int | None:
+        asked_at, generation = self._clock(), self._generation
+        try:
+            epoch = await self._check(user_id)
+        except (ServiceUnavailableException, OSError) as error:
+            raise SessionStoreUnavailableException from error
+        if (self._cache_seconds or self._stale_seconds) and generation == self._generation:
+            self._answers[user_id] = (epoch, asked_at)
             self._answers.move_to_end(user_id)
             if len(self._answers) > _MAX_ANSWERS:
                 self._answers.popitem(last=False)
         return epoch
+
+
+def _holds(session: Session, epoch: int | None) -> bool:
+    return epoch is not None and session.auth_epoch >= epoch

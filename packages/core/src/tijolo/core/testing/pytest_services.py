@@ -6,6 +6,9 @@ server (``@pytest.mark.postgres``) and take the address from a fixture (``postgr
 :func:`service_url`. Each server is looked for once per run. A test whose server does not answer
 is skipped with the reason, or fails where ``TIJOLO_REQUIRE_SERVICES=1`` says that the servers
 must be there. The summary says how many tests needed which server.
+
+A test that kills, freezes or configures a Redis takes one of its own: ``own_redis``, or
+``make_redis("--appendonly", "yes")``.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+
+from tijolo.core.testing.own_redis import make_redis as make_redis
+from tijolo.core.testing.own_redis import own_redis as own_redis
 
 TIMEOUT_SECONDS = 3.0
 

@@ -21,6 +21,7 @@ from tijolo.observability.prometheus.observers import (
     DatabaseMetrics,
     HTTPClientMetrics,
     PoolStats,
+    SessionMetrics,
 )
 from tijolo.observability.prometheus.router import make_metrics_router, make_prometheus_router
 from tijolo.observability.prometheus.runtime import RuntimeMonitor
@@ -47,6 +48,7 @@ __all__ = [
     "PoolStats",
     "PrometheusMiddleware",
     "RuntimeMonitor",
+    "SessionMetrics",
     "install_metrics",
     "make_metrics_router",
     "make_prometheus_registry",

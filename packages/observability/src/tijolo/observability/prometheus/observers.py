@@ -214,6 +214,36 @@ class CacheMetrics:
             self.backend_up.set(event.kind == "up")
 
 
+class SessionMetrics:
+    """What sessions do: the `metrics` of `SessionAuth` of `tijolo.sessions`.
+
+    The labels are the words of its enumerations, and never say whose session it was.
+
+    Args:
+        metrics: where they are registered.
+        buckets: upper bounds of durations in seconds.
+    """
+
+    def __init__(self, metrics: Metrics, *, buckets: Sequence[float] = QUERY_BUCKETS) -> None:
+        self.load = metrics.histogram(
+            "session_load_duration_seconds",
+            "Time that it took to look a request's session up.",
+            ["outcome"],
+            buckets=buckets,
+        )
+        self.events_total = metrics.counter(
+            "session_events_total", "Sign-ins, sign-outs and what else happened.", ["event"]
+        )
+
+    def loaded(self, outcome: str, seconds: float) -> None:
+        """A session was looked for; `outcome` is `found`, `absent`, `unavailable`, ..."""
+        self.load.labels(str(outcome)).observe(seconds)
+
+    def happened(self, kind: str) -> None:
+        """Something happened: `kind` is `login`, `login_failed`, `logout`, ..."""
+        self.events_total.labels(str(kind)).inc()
+
+
 def _call_labels(event: HTTPCall) -> tuple[str, str, str, str]:
     status = event.error or "error" if event.status is None else str(event.status)
     return event.origin, event.method, event.route, status

@@ -9,7 +9,7 @@ from uuid import UUID
 from tijolo.core import MissingExtraError
 
 try:
-    from sqlalchemy import Boolean, Integer, MetaData, String, Text, Uuid
+    from sqlalchemy import Boolean, Float, Integer, MetaData, String, Text, Uuid
     from sqlalchemy.dialects import mysql
     from sqlalchemy.orm import Mapped, mapped_column
 
@@ -55,6 +55,8 @@ class BaseSessionModel(BaseModel):
     renewed_at: Mapped[datetime | None] = mapped_column(UtcDateTime(), nullable=True)
     overlap_until: Mapped[datetime | None] = mapped_column(UtcDateTime(), nullable=True)
     """Until when ``rotated_from`` leads here too."""
+    overlap_seconds: Mapped[float | None] = mapped_column(Float, nullable=True)
+    """How long it will, from the first use of ``session_id`` on; None once that was used."""
     ip: Mapped[str | None] = mapped_column(String(64), nullable=True)
     user_agent: Mapped[str | None] = mapped_column(_AGENT, nullable=True)
     data: Mapped[str] = mapped_column(_DATA, nullable=False, info={"sensitive": True})

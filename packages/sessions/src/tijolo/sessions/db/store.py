@@ -74,18 +74,26 @@ class DatabaseSessionStore:
     ) -> Session | None:
         """See :class:`~tijolo.sessions.SessionStore`."""
         now = self._clock()
-        session = await self._read(session_id_hash, now)
-        if session is None or touch_seconds is None:
+        row = await self._read(session_id_hash, now)
+        if row is None or touch_seconds is None:
+            return None if row is None else _session(row)
+        table, seen, values = self._table, row.last_seen_at, dict[str, Any]()
+        session = _session(row)
+        due = now - seen >= timedelta(seconds=touch_seconds)
+        if due:
+            values = {"last_seen_at": now, "expires_at": touched_expiry(session, now)}
+        overlap = {}
+        if row.overlap_seconds is not None and session.session_id == session_id_hash:
+            until = now + timedelta(seconds=row.overlap_seconds)
+            overlap = {"overlap_until": until, "overlap_seconds": None}
+        if not (due or overlap):
             return session
-        if now - session.last_seen_at < timedelta(seconds=touch_seconds):
-            return session
-        table, seen = self._table, session.last_seen_at
-        values = {"last_seen_at": now, "expires_at": touched_expiry(session, now)}
         this = and_(self._living(session.session_id, now), table.c.last_seen_at == seen)
-        if await self._changed(update(table).where(this).values(values)):
-            return session.model_copy(update={**values, "touched": True})
+        if await self._changed(update(table).where(this).values({**values, **overlap})):
+            return session.model_copy(update={**values, "touched": due})
         # it has ended meanwhile, or another request touched it
-        return await self._read(session.session_id, now)
+        row = await self._read(session.session_id, now)
+        return None if row is None else _session(row)
 
     async def save(
         self, session_id_hash: str, changed: Mapping[str, Any], removed: Collection[str] = ()
@@ -110,21 +118,27 @@ class DatabaseSessionStore:
         new: Session,
         *,
         overlap_seconds: float = 0,
+        through: str | None = None,
         max_per_user: int | None = None,
     ) -> bool:
         """See :class:`~tijolo.sessions.SessionStore`."""
         check_new_id(session_id_hash, new)
         encoded = _data.encode(new.data)
-        until = self._clock() + timedelta(seconds=overlap_seconds)
+        overlap = {
+            "rotated_from": through or session_id_hash,
+            "overlap_until": self._clock(),
+            "overlap_seconds": overlap_seconds if overlap_seconds > 0 else None,
+        }
 
         async def work(db: AsyncSession) -> bool:
             row = await self._lock(db, session_id_hash)
             if row is None:
                 return False
+            if through is not None and (row.overlap_seconds is None or row.rotated_from != through):
+                return False
             if row.user_id is not None and row.user_id != new.user_id:
                 raise another_users()
-            values = _values(new, self._merged(row, encoded, ()))
-            values |= {"rotated_from": session_id_hash, "overlap_until": until}
+            values = _values(new, self._merged(row, encoded, ())) | overlap
             await db.execute(update(self._table).where(self._table.c.id == row.id).values(values))
             return True
 
@@ -190,13 +204,12 @@ class DatabaseSessionStore:
     def _led(self, old_id: str, now: datetime) -> ColumnElement[bool]:
         """The living session that an old id leads to."""
         table = self._table
-        return and_(
-            table.c.rotated_from == old_id, table.c.overlap_until > now, table.c.expires_at > now
-        )
+        leads = or_(table.c.overlap_until > now, table.c.overlap_seconds.is_not(None))
+        return and_(table.c.rotated_from == old_id, leads, table.c.expires_at > now)
 
-    async def _read(self, session_id: str, now: datetime) -> Session | None:
+    async def _read(self, session_id: str, now: datetime) -> Any | None:
         rows = await self._select(or_(self._living(session_id, now), self._led(session_id, now)))
-        return _session(rows[0]) if rows else None
+        return rows[0] if rows else None
 
     async def _select(self, condition: ColumnElement[bool]) -> list[Any]:
         try:
@@ -219,8 +232,7 @@ class DatabaseSessionStore:
             await db.execute(update(table).where(this).values(updated_at=now))
         ):
             return None
-        found = select(table.c.id, table.c.user_id, table.c.data).where(table.c.id == key)
-        return (await db.execute(found)).one()
+        return (await db.execute(select(table).where(table.c.id == key))).one()
 
     def _merged(
         self, row: Any, changed: Mapping[str, str], removed: Collection[str]
@@ -231,13 +243,29 @@ class DatabaseSessionStore:
         """After the commit: the last of several logins at once sees them all."""
         if session.user_id is None:
             return
-        table, now = self._table, self._clock()
-        rows = await self._select(table.c.user_id == session.user_id)
-        rows.sort(key=lambda row: (row.last_seen_at, row.id), reverse=True)
+        table = self._table
+        mine = table.c.user_id == session.user_id
+        if not self._surplus(await self._select(mine), session, max_per_user):
+            return
+
+        async def work(db: AsyncSession) -> None:
+            # one after the other: of two logins at once each would end the other
+            rows = list(await db.execute(select(table).where(mine).with_for_update()))
+            ended = self._surplus(rows, session, max_per_user)
+            await db.execute(delete(table).where(table.c.id.in_(ended)))
+
+        await self._write(work)
+
+    def _surplus(self, rows: list[Any], new: Session, max_per_user: int | None) -> set[Any]:
+        """The user's rows that have expired or are beyond the cap: never the new one, whatever
+        another replica's clock says of the others."""
+        now = self._clock()
+        rows.sort(
+            key=lambda row: (row.session_id == new.session_id, row.last_seen_at, row.id),
+            reverse=True,
+        )
         living = [row.id for row in rows if row.expires_at > now]
-        ended = {row.id for row in rows}.difference(living[:max_per_user])
-        if ended:
-            await self._changed(delete(table).where(table.c.id.in_(ended)))
+        return {row.id for row in rows}.difference(living[:max_per_user])
 
     async def _changed(self, statement: Any) -> int:
         async def work(db: AsyncSession) -> int:
