@@ -68,24 +68,24 @@ class CompactReader:
         try:
             signed, signature_part = raw.rsplit(b".", 1)
             header_part, payload_part = signed.split(b".")
-            header = self._headers.get(header_part)
-            known = header is not None
-            header = header or self._header(header_part)
-            key = self.keys.find(*header)
+            known = self._headers.get(header_part)
+            header = known or self._header(header_part)
+            key = self.keys.find(header.kid, header.algorithm)
             if key is None:
                 raise UnknownKeyException
             good = key.implementation.verify(signed, key.verifier, _decode(signature_part))
             if not good:
                 raise InvalidTokenException
             text = str(_decode(payload_part), "utf-8")
-            claims, end = cast("tuple[object, int]", _parse(text))
+            found: tuple[Any, int] = _parse(text)
+            claims, end = found
             if end != len(text) and text[end:].strip(" \t\r\n"):
                 raise InvalidTokenException
         except (ValueError, RecursionError):
             raise InvalidTokenException from None
         if not isinstance(claims, dict):
             raise InvalidTokenException
-        if not known:
+        if known is None:
             # only headers of good tokens: nobody can fill this
             if len(self._headers) >= _MAX_HEADERS:
                 self._headers.clear()
@@ -112,14 +112,14 @@ class CompactReader:
         return Header(kid, algorithm)
 
 
-def ascii_bytes(token: str, max_bytes: int) -> bytes:
+def ascii_bytes(token: Any, max_bytes: int) -> bytes:
     """The token as bytes, if it can be one at all.
 
     Raises:
         InvalidTokenException: when it is no text, too long, or not ASCII.
     """
     # called with whatever a client sent, or with what a caller's bug made of it
-    if not isinstance(cast("object", token), str) or len(token) > max_bytes:
+    if not isinstance(token, str) or len(token) > max_bytes:
         raise InvalidTokenException
     try:
         return token.encode("ascii")
