@@ -85,5 +85,5 @@ def _frozen(value: Any) -> Any:
         return freeze(cast("dict[str, Any]", value))
     if not isinstance(value, list):
         return value
-    items = cast("list[Any]", value)
+    items = cast("list[object]", value)
     return tuple([_frozen(item) if type(item) in _CONTAINERS else item for item in items])

@@ -127,6 +127,23 @@ def in_each_others_way(outcome):
 # enrolment
 
 
+async def test_users_who_confirm_at_once_all_get_their_codes(run, call, code_of):
+    """On MariaDB the gap in which each looked for old codes kept the others from storing new."""
+    users = [await call("create_user", email=f"u{n}@exemplo.com.br") for n in range(8)]
+    for steps in (-1, 0):
+        enrolments = [await run("enrol", user) for user in users]
+        confirmed = await asyncio.gather(
+            *[
+                run("confirm", user, code_of(enrolment, steps))
+                for user, enrolment in zip(users, enrolments, strict=True)
+            ]
+        )
+        assert [len(set(codes)) for codes in confirmed] == [10] * 8
+        renewed = await asyncio.gather(*[run("regenerate_recovery_codes", u) for u in users])
+        assert [len(set(codes)) for codes in renewed] == [10] * 8
+        await asyncio.gather(*[run("disable", user) for user in users])
+
+
 async def test_an_app_counts_only_when_a_code_has_confirmed_it(run, mfa, ana, code_of):
     enrolment = await run("enrol", ana)
     assert not await run("is_required", ana, on=mfa.factor)

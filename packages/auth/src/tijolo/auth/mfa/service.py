@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -214,7 +215,6 @@ class MfaService:
         return found.one_or_none()
 
     async def _new_codes(self, session: AsyncSession, user: BaseUserModel) -> list[str]:
-        await self._drop_codes(session, user)
         codes = new_recovery_codes(self.settings.MFA_RECOVERY_CODES)
         rows = [
             {
@@ -224,14 +224,21 @@ class MfaService:
             }
             for code in codes
         ]
+        # in this order: on MariaDB who looks for old codes locks the gap where the next user's
+        # would go, and two who have looked wait for each other to insert
         await session.execute(insert(self.factor.recovery_code_model), rows)
+        await self._drop_codes(session, user, keep={row["id"] for row in rows})
         return codes
 
-    async def _drop_codes(self, session: AsyncSession, user: BaseUserModel) -> None:
+    async def _drop_codes(
+        self, session: AsyncSession, user: BaseUserModel, *, keep: Collection[Any] = ()
+    ) -> None:
         model = self.factor.recovery_code_model
-        await session.execute(
-            delete(model).where(model.user_id == user.id), execution_options=_AS_IS
-        )
+        query = select(model.id).where(model.user_id == user.id).with_for_update()
+        old = [found for found in await session.scalars(query) if found not in keep]
+        # one by one: for IN and NOT IN MariaDB goes through a small table whole, and locks it
+        for found in old:
+            await session.execute(delete(model).where(model.id == found), execution_options=_AS_IS)
 
 
 # the statements decide; objects that a session may hold of these rows are not looked at again
