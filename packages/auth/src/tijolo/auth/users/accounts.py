@@ -43,7 +43,8 @@ class Accounts:
         parts.policy.check(password, personal=[address, name])
         parts.mails.outbox.check_room()
         hashed = await parts.hashing.hash(password)
-        owner = await parts.find(session, address)
+        async with parts.reading(session) as reading:
+            owner = await parts.find(reading, address)
         if owner is None:
             user = self._new(email=address, hashed_password=hashed, name=name)
             if parts.settings.AUTH_AUTO_ACTIVATE:

@@ -42,12 +42,12 @@ class Administration:
     ) -> OneTimeLink:
         """As ``UserAuthService.request_email_change``."""
         parts, settings = self._parts, self._parts.settings
-        address, user = parts.new_address(new_email), await parts.own(session, user)
+        address = parts.new_address(new_email)
         parts.mails.outbox.check_room()
         if user.hashed_password is not None:
             await self._credentials.check_own(session, user, password or "")
+        user = await parts.lock_own(session, user)
         taken = await parts.find(session, address) is not None
-        await parts.lock(session, user.id)
         issued = await parts.tokens.issue(
             session,
             user.id,

@@ -127,15 +127,16 @@ class Entrance:
 def make_current_user(
     service: UserAuthService,
     access: Callable[..., Awaitable[Principal]],
-    session_factory: Callable[..., Any],
 ) -> Callable[..., Awaitable[BaseUserModel]]:
     """A dependency that gives the user of ``access`` as the database has them now."""
 
     async def current_user(
         principal: Annotated[Principal, Depends(access)],
-        session: Annotated[AsyncSession, Depends(session_factory)],
     ) -> BaseUserModel:
-        return await calling_user(session, service.user_model, principal)
+        # not by the request's session: what that reads before it locks is old by then, and
+        # MariaDB refuses to lock what has changed since (innodb_snapshot_isolation)
+        async with service.db.read_only() as session:
+            return await calling_user(session, service.user_model, principal)
 
     return current_user
 

@@ -41,8 +41,8 @@ class KillSwitch:
         self, session: AsyncSession, user: BaseUserModel, *, reason: str
     ) -> None:
         """Raise the epoch of ``user``; a change of address that was asked for before is off."""
-        model, user = self._parts.user_model, await self._parts.own(session, user)
         await session.flush()
+        model, user = self._parts.user_model, await self._parts.lock_own(session, user)
         await session.execute(
             update(model).where(model.id == user.id).values(auth_epoch=model.auth_epoch + 1),
             execution_options={"synchronize_session": False},

@@ -96,6 +96,17 @@ class AuthParts:
             .execution_options(populate_existing=True)
         )
 
+    async def lock_own(self, session: AsyncSession, user: BaseUserModel) -> BaseUserModel:
+        """:meth:`own`, as they are now, locked.
+
+        Raises:
+            NotFoundException: They are gone.
+        """
+        found = await self.lock(session, user.id)
+        if found is None:
+            raise NotFoundException
+        return found
+
     async def redeem(
         self, session: AsyncSession, token: str, purpose: str
     ) -> tuple[BaseUserTokenModel, BaseUserModel]:

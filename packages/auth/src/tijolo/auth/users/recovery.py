@@ -105,10 +105,10 @@ class Recovery:
     ) -> None:
         """As ``UserAuthService.change_password``."""
         parts = self._parts
-        user = await parts.own(session, user)
         stored = await self._credentials.check_own(session, user, current_password)
         parts.policy.check(new_password, personal=[user.email, user.name])
         hashed = await parts.hashing.hash(new_password)
+        user = await parts.lock_own(session, user)
         if not await self._credentials.replace_hash(session, user, old=stored, new=hashed):
             raise WrongPasswordException  # somebody else changed it meanwhile
         await self._changed(session, user, AuthEventKind.PASSWORD_CHANGED)
