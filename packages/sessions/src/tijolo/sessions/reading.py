@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from tijolo.core import BaseStrEnum, utcnow
+from tijolo.sessions._breaker import Breaker
 from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.events import LoadOutcome, SessionEventKind, SessionMetrics, SessionReporter
 from tijolo.sessions.recent import RecentSessions
@@ -17,7 +18,6 @@ from tijolo.sessions.store import SessionStore
 from tijolo.sessions.user_check import CachedUserCheck
 
 _log = logging.getLogger("tijolo.sessions")
-_FAILURES_THAT_OPEN = 3
 
 
 class OutagePolicy(BaseStrEnum):
@@ -64,7 +64,7 @@ class SessionReader:
         self._touch_seconds = settings.session_touch_seconds
         self._fresh = settings.SESSION_LOCAL_CACHE_SECONDS
         self._stale = settings.SESSION_LAST_KNOWN_GOOD_SECONDS
-        self._breaker = _Breaker(settings.SESSION_STORE_RETRY_SECONDS, clock)
+        self._breaker = Breaker("the session store", settings.SESSION_STORE_RETRY_SECONDS, clock)
         self.recent = (
             RecentSessions(max_entries=settings.SESSION_LOCAL_CACHE_SIZE, clock=clock, now=now)
             if self._fresh or self._stale
@@ -187,35 +187,3 @@ class SessionReader:
             return
         if ended and self._report is not None:
             await self._report(SessionEventKind.REVOKED, session)
-
-
-class _Breaker:
-    """Keeps a store that failed a few times in a row from being asked by every request."""
-
-    def __init__(self, retry_seconds: float, clock: Callable[[], float]) -> None:
-        self._retry_seconds, self._clock = retry_seconds, clock
-        self.failures = 0
-        self._next_try = 0.0
-
-    def check(self) -> None:
-        """Raise at once while it is down; one caller at a time gets through to try."""
-        if self.failures < _FAILURES_THAT_OPEN:
-            return
-        now = self._clock()
-        if now < self._next_try:
-            raise SessionStoreUnavailableException
-        self._next_try = now + self._retry_seconds
-
-    def failed(self, error: Exception) -> None:
-        """It did not answer."""
-        self.failures += 1
-        self._next_try = self._clock() + self._retry_seconds
-        if self.failures == _FAILURES_THAT_OPEN:
-            cause = type(error.__cause__ or error).__name__
-            _log.error("the session store is down (%s)", cause)
-
-    def answered(self) -> None:
-        """It answered."""
-        if self.failures >= _FAILURES_THAT_OPEN:
-            _log.warning("the session store is back, after %d failed calls", self.failures)
-        self.failures = 0
