@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/security.md").read_text(encoding="utf-8")
 TESTS = ROOT / "packages/auth/tests"
 CONTRACTS = ROOT / "packages/auth/src/tijolo/auth"
+SESSIONS = ROOT / "packages/sessions"
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and "| ---" not in line]
 NAMED = re.compile(r"`([a-z0-9_/]+\.py)::(test_[a-z0-9_]+)`")
 PROVED = [row for row in ROWS if NAMED.search(row)]
@@ -23,7 +24,11 @@ CLAUSES = """
 
 
 def source(file):
-    folder = CONTRACTS if file == "testing.py" else TESTS
+    if file.startswith("sessions/"):
+        file = file.removeprefix("sessions/")
+        folder = SESSIONS / ("src/tijolo/sessions" if file == "testing.py" else "tests")
+    else:
+        folder = CONTRACTS if file == "testing.py" else TESTS
     return (folder / file).read_text(encoding="utf-8")
 
 

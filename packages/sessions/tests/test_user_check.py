@@ -164,6 +164,7 @@ async def lost(request: Any, make_shop: Any, users: Users) -> Any:
         options={"user_check": ask},
         SESSION_USER_CHECK_SECONDS=0,
         SESSION_LAST_KNOWN_GOOD_SECONDS=60,
+        SESSION_STORE_RETRY_SECONDS=0,
     )
     check.epochs = {shop.ana.id: 0, shop.bia.id: 0}
     shop.users = check
@@ -246,6 +247,20 @@ async def test_the_last_answer_is_believed_for_its_seconds_only(checked: Any, us
     assert (await browser.get("/known")).status_code == 200
     await asyncio.sleep(0.06)
     assert (await browser.get("/known")).status_code == 503
+
+
+async def test_a_check_that_fails_is_left_alone_for_a_while(checked: Any, users: Users) -> None:
+    shop = checked(SESSION_USER_CHECK_SECONDS=0, SESSION_STORE_RETRY_SECONDS=2)
+    browser = await shop.signed_in()
+    users.down = True
+    for _ in range(10):
+        assert (await browser.get("/orders")).status_code == 503
+    assert users.asked == 3
+    users.down = False
+    assert (await browser.get("/orders")).status_code == 503
+    await asyncio.sleep(2.1)
+    for _ in range(2):
+        assert (await browser.get("/orders")).status_code == 200
 
 
 async def test_a_fault_of_the_check_is_no_outage(checked: Any, users: Users) -> None:

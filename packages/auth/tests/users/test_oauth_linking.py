@@ -129,7 +129,9 @@ async def test_an_address_that_both_sides_have_verified_links(accounts, do, ana,
         google(email="ana@exemplo.com.br@gmail.com", email_domains=frozenset({"gmail.com"})),
         google(email="ana@exemplo.com.br\uff20gmail.com", email_domains=frozenset({"gmail.com"})),
     ],
-    ids=lambda who: f"{who.provider} {who.email!r} {who.email_verified} {sorted(who.email_domains)}",
+    ids=lambda who: (
+        f"{who.provider} {who.email!r} {who.email_verified} {sorted(who.email_domains)}"
+    ),
 )
 async def test_an_address_that_proves_nothing_opens_no_account(accounts, do, ana, count, who):
     """A30: ``email_verified: false``, and an issuer that speaks of others' addresses.

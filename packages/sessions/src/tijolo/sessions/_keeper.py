@@ -54,6 +54,7 @@ class SessionKeeper:
                 user_check,
                 cache_seconds=settings.SESSION_USER_CHECK_SECONDS,
                 stale_seconds=settings.SESSION_LAST_KNOWN_GOOD_SECONDS,
+                retry_seconds=settings.SESSION_STORE_RETRY_SECONDS,
             )
         self.reader = SessionReader(
             store, settings, users=self._users, metrics=metrics, report=report, now=clock

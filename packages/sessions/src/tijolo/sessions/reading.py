@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from tijolo.core import BaseStrEnum, utcnow
-from tijolo.core.breaker import Breaker
+from tijolo.sessions._breaker import LoggedBreaker
 from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.events import LoadOutcome, SessionEventKind, SessionMetrics, SessionReporter
 from tijolo.sessions.recent import RecentSessions
@@ -64,7 +64,9 @@ class SessionReader:
         self._touch_seconds = settings.session_touch_seconds
         self._fresh = settings.SESSION_LOCAL_CACHE_SECONDS
         self._stale = settings.SESSION_LAST_KNOWN_GOOD_SECONDS
-        self._breaker = Breaker(settings.SESSION_STORE_RETRY_SECONDS, clock=clock)
+        self._breaker = LoggedBreaker(
+            "the session store", settings.SESSION_STORE_RETRY_SECONDS, clock
+        )
         self.recent = (
             RecentSessions(max_entries=settings.SESSION_LOCAL_CACHE_SIZE, clock=clock, now=now)
             if self._fresh or self._stale
@@ -159,18 +161,16 @@ class SessionReader:
 
     async def _from_store(self, session_id_hash: str) -> Session | None:
         breaker, recent = self._breaker, self.recent
-        if breaker.failures and not breaker.may_try():
-            raise SessionStoreUnavailableException
+        if breaker.failures:
+            breaker.check()
         generation = 0 if recent is None else recent.generation
         try:
             session = await self._store.get(session_id_hash, touch_seconds=self._touch_seconds)
         except SessionStoreUnavailableException as error:
-            if breaker.failed():
-                cause = type(error.__cause__ or error).__name__
-                _log.error("the session store is down (%s)", cause)
+            breaker.lost(error)
             raise
-        if breaker.failures and (failures := breaker.answered()):
-            _log.warning("the session store is back, after %d failed calls", failures)
+        if breaker.failures:
+            breaker.found()
         if recent is not None:
             if session is None:
                 recent.forget(session_id_hash)

@@ -103,7 +103,7 @@ class SessionSettings(BaseSettings):
     SESSION_LOCAL_CACHE_SIZE: int = Field(default=10_000, ge=1)
     """Sessions that a process remembers for the two settings above."""
     SESSION_STORE_RETRY_SECONDS: float = Field(default=1.0, ge=0, le=60)
-    """How long a store that failed is left alone."""
+    """How long a store, or a user check, that failed is left alone."""
 
     @field_validator("SESSION_COOKIE_NAME")
     @classmethod

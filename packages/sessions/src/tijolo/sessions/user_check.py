@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from tijolo.core import ServiceUnavailableException
+from tijolo.sessions._breaker import LoggedBreaker
 from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.session import Session
 
@@ -39,6 +40,7 @@ class CachedUserCheck:
         check: Who is asked.
         cache_seconds: 0 asks every time.
         stale_seconds: How long an answer is kept for :meth:`stayed`.
+        retry_seconds: How long a check that failed a few times in a row is left alone.
         clock: Monotonic seconds.
     """
 
@@ -48,11 +50,13 @@ class CachedUserCheck:
         *,
         cache_seconds: float,
         stale_seconds: float = 0,
+        retry_seconds: float = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._check = check
         self._cache_seconds, self._stale_seconds = cache_seconds, stale_seconds
         self._clock = clock
+        self._breaker = LoggedBreaker("the user check", retry_seconds, clock)
         self._answers: OrderedDict[UUID, tuple[int | None, float]] = OrderedDict()
         self._generation = 0
 
@@ -84,10 +88,15 @@ class CachedUserCheck:
 
     async def _asked(self, user_id: UUID) -> int | None:
         asked_at, generation = self._clock(), self._generation
+        if self._breaker.failures:
+            self._breaker.check()
         try:
             epoch = await self._check(user_id)
         except (ServiceUnavailableException, OSError) as error:
+            self._breaker.lost(error)
             raise SessionStoreUnavailableException from error
+        if self._breaker.failures:
+            self._breaker.found()
         if (self._cache_seconds or self._stale_seconds) and generation == self._generation:
             self._answers[user_id] = (epoch, asked_at)
             self._answers.move_to_end(user_id)
