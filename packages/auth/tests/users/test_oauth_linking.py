@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import httpx
 import pytest
@@ -115,6 +116,10 @@ async def test_an_address_that_both_sides_have_verified_links(accounts, do, ana,
     assert await count() == 1
 
 
+def named(who):
+    return f"{who.provider} {who.email!r} {who.email_verified} {sorted(who.email_domains)}"
+
+
 @pytest.mark.parametrize(
     "who",
     [
@@ -122,22 +127,13 @@ async def test_an_address_that_both_sides_have_verified_links(accounts, do, ana,
         google(email=None),
         google(email="no address"),
         google(email="ana@exemplo.com.br\x00"),
-        OAuthUser(provider="github", subject="1", email="ana@exemplo.com.br", email_verified=True),
-        google(email="ana@exemplo.com.br", email_domains=frozenset({"gmail.com"})),
-        google(email="ana@exemplo.com.br", email_domains=frozenset({"com.br", "", "@", "*"})),
-        google(email='"a@gmail.com"@exemplo.com.br', email_domains=frozenset({"gmail.com"})),
         google(email="ana@exemplo.com.br@gmail.com", email_domains=frozenset({"gmail.com"})),
-        google(email="ana@exemplo.com.br\uff20gmail.com", email_domains=frozenset({"gmail.com"})),
+        OAuthUser(provider="oidc", subject="1", email="ana@exemplo.com.br", email_verified=True),
     ],
-    ids=lambda who: (
-        f"{who.provider} {who.email!r} {who.email_verified} {sorted(who.email_domains)}"
-    ),
+    ids=named,
 )
 async def test_an_address_that_proves_nothing_opens_no_account(accounts, do, ana, count, who):
-    """A30: ``email_verified: false``, and an issuer that speaks of others' addresses.
-
-    At Google and GitHub somebody who left a company keeps an account with its address.
-    """
+    """A30: ``email_verified: false``, and an issuer that speaks of others' addresses."""
     with pytest.raises(OAuthLinkRequiredError) as refused:
         await do(accounts.log_in, who)
     assert await count() == 0
@@ -146,6 +142,54 @@ async def test_an_address_that_proves_nothing_opens_no_account(accounts, do, ana
         await do(accounts.log_in, who)
     answers = [(e.value.code, e.value.message, e.value.details) for e in (refused, stranger)]
     assert answers[0] == answers[1]  # nobody learns which addresses have accounts
+
+
+FORMER = [
+    OAuthUser(provider="github", subject="1", email="ana@exemplo.com.br", email_verified=True),
+    google(email="ana@exemplo.com.br", email_domains=frozenset({"gmail.com"})),
+    google(email="ana@exemplo.com.br", email_domains=frozenset({"com.br", "", "@", "*"})),
+    google(email='"a@gmail.com"@exemplo.com.br', email_domains=frozenset({"gmail.com"})),
+    google(email="ana@exemplo.com.br\uff20gmail.com", email_domains=frozenset({"gmail.com"})),
+]
+
+
+@pytest.mark.parametrize("who", FORMER[:3], ids=named)
+async def test_an_address_that_was_somebodys_once_opens_no_account(accounts, do, ana, count, who):
+    """At Google and GitHub somebody who left a company keeps an account with its address."""
+    with pytest.raises(OAuthLinkRequiredError):
+        await do(accounts.log_in, who)
+    assert await count() == 0
+
+
+@pytest.mark.parametrize("who", FORMER, ids=named)
+async def test_a_spelling_that_names_two_domains_opens_no_account(accounts, do, ana, who):
+    with contextlib.suppress(OAuthLinkRequiredError):  # or an account of its own
+        await do(accounts.log_in, who)
+    assert not await do(accounts.identities, ana)
+
+
+async def test_who_begins_with_such_an_address_has_not_proved_it(
+    accounts, do, db, call, count, mailbox, names
+):
+    """Whoever reads the address takes the account over, and takes the other's way in away."""
+    former = OAuthUser(provider="github", subject="1", email="bia@acme.example")
+    former.email_verified = True
+    made = (await do(accounts.log_in, former)).user_id
+    async with db.read_only() as session:
+        user = await session.get(names.User, made)
+    assert (user.status, user.email_verified_at) == (names.UserStatus.ACTIVE, None)
+
+    successor = google("g-9", email=user.email, email_domains=frozenset({"acme.example"}))
+    with pytest.raises(OAuthLinkRequiredError):
+        await do(accounts.log_in, successor)
+    await call("request_password_reset", email=user.email)
+    await accounts.service.outbox.drain()
+    token = mailbox.token("password_reset", to=user.email)
+    await call("confirm_password_reset", token=token, new_password="uma senha bem nova")
+    assert await count() == 0
+    assert (await do(accounts.log_in, successor)).user_id == made
+    with pytest.raises(OAuthLinkRequiredError):
+        await do(accounts.log_in, former)
 
 
 async def test_an_account_that_waits_for_its_owner_is_not_linked(accounts, do, call, names, count):
@@ -268,10 +312,10 @@ async def test_who_is_linked_or_unlinked_is_told(accounts, do, call, ana, mailbo
     ]
 
 
-async def test_an_issuer_may_be_trusted_by_name(service, identity_model, do, ana):
+async def test_strangers_begin_where_the_service_says_so(service, identity_model, do, ana):
     accounts = OAuthAccounts(service, identity_model, trusted_emails=["oidc"])
-    who = OAuthUser(provider="oidc", subject="1", email="ana@exemplo.com.br", email_verified=True)
-    assert (await do(accounts.log_in, who)).user_id == ana.id
+    who = OAuthUser(provider="oidc", subject="1", email="bia@example.com", email_verified=True)
+    assert isinstance(await do(accounts.log_in, who), TokenPair)
     with pytest.raises(OAuthLinkRequiredError):
         await do(accounts.log_in, google(email_domains=frozenset()))
     with pytest.raises(TypeError, match="list"):

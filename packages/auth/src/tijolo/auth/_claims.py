@@ -71,7 +71,7 @@ def text_list(value: Any) -> tuple[str, ...]:
         return (value,)
     if not isinstance(value, list):
         raise InvalidTokenException
-    items = cast("list[Any]", value)
+    items = cast("list[object]", value)
     for item in items:
         if not isinstance(item, str):
             raise InvalidTokenException

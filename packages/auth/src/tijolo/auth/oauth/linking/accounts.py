@@ -51,14 +51,16 @@ class OAuthAccounts:
     whose e-mail address it is, if both sides have verified that address; a new user. Else they
     log in another way and link the identity themselves.
 
-    A provider that calls an address verified is believed where it hands out the addresses of that
-    domain (``OAuthUser.email_domains``). Of others it knows that they were this user's once: a
-    former employee keeps an account there that has the address of their successor.
+    A provider that calls an address verified opens an account that is there only where it hands
+    out the addresses of that domain (``OAuthUser.email_domains``). Of others it knows that they
+    were this user's once: a former employee keeps an account there that has the address of their
+    successor. With such an address a new account may begin, and ``email_verified_at`` stays empty:
+    a password reset gives the account to whoever reads the address today, alone.
 
     Args:
         service: Of the users.
         identity_model: Of ``make_oauth_identity_model``.
-        trusted_emails: Providers that are believed of every address that they call verified.
+        trusted_emails: Providers whose users may begin with any address that these call verified.
         allow_signup: Whether strangers get an account.
     """
 
@@ -67,7 +69,7 @@ class OAuthAccounts:
         service: UserAuthService,
         identity_model: type[BaseOAuthIdentityModel],
         *,
-        trusted_emails: Collection[str] = (),
+        trusted_emails: Collection[str] = ("google", "github"),
         allow_signup: bool = True,
     ) -> None:
         if isinstance(trusted_emails, str):
@@ -152,33 +154,39 @@ class OAuthAccounts:
 
     async def _by_address(self, session: AsyncSession, who: OAuthUser) -> BaseUserModel:
         """The user whose address both sides have verified, or a new one."""
-        # before anything is looked up: nobody learns which addresses have accounts
-        address = self._believed_address(who)
-        service = self.service
-        user = await service.parts.find(session, address)
+        address = self._verified_address(who)
+        # of the address as it is looked up: another spelling may have another domain
+        is_handed_out = address.rpartition("@")[2] in who.email_domains
+        if not is_handed_out and who.provider not in self._trusted:
+            # before anything is looked up: nobody learns which addresses have accounts
+            raise OAuthLinkRequiredError(reason=f"{who.provider} does not hand out the address")
+        user = await self.service.parts.find(session, address)
         if user is None and self._allow_signup:
             try:
                 # within a savepoint: what it locked to look who was faster is let go again
                 async with savepoint(session):
-                    return await service.create_user(session, email=address, name=_name(who.name))
+                    return await self._create(session, address, who, proved=is_handed_out)
             except EmailTakenException:  # a moment ago
                 user = await self._locked_by_address(session, address)
-        if user is None or not self._has_proved_address(user):
+        if user is None or not is_handed_out or not self._has_proved_address(user):
             raise OAuthLinkRequiredError(reason="no account that has verified the address")
         return user
 
-    def _believed_address(self, who: OAuthUser) -> str:
+    async def _create(
+        self, session: AsyncSession, address: str, who: OAuthUser, *, proved: bool
+    ) -> BaseUserModel:
+        user = await self.service.create_user(session, email=address, name=_name(who.name))
+        if not proved:
+            user.email_verified_at = None
+        return user
+
+    def _verified_address(self, who: OAuthUser) -> str:
         if not who.email_verified or not who.email:
             raise OAuthLinkRequiredError(reason="the address is not verified")
         try:
-            address = self.service.user_model.normalize_email(who.email)
+            return self.service.user_model.normalize_email(who.email)
         except InvalidEmailException:
             raise OAuthLinkRequiredError(reason="the address is none for an account") from None
-        # of the address as it is looked up: another spelling may have another domain
-        domain = address.rpartition("@")[2]
-        if who.provider not in self._trusted and domain not in who.email_domains:
-            raise OAuthLinkRequiredError(reason=f"{who.provider} does not hand out the address")
-        return address
 
     async def _locked_by_address(self, session: AsyncSession, address: str) -> BaseUserModel | None:
         """As they are now; their row is written next, and a shared lock could not be raised."""
