@@ -75,7 +75,7 @@ def text_list(value: Any) -> tuple[str, ...]:
     for item in items:
         if not isinstance(item, str):
             raise InvalidTokenException
-    return tuple(items)
+    return tuple(cast("list[str]", items))
 
 
 def text_set(value: Any) -> frozenset[str]:
