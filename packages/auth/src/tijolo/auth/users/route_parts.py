@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tijolo.auth.dependencies import AccessDependency
 from tijolo.auth.users.delivery import TokenDelivery
 from tijolo.auth.users.entrance import Entrance
 from tijolo.auth.users.service import UserAuthService
@@ -30,6 +31,7 @@ class RouteParts:
     entrance: Entrance
     delivery: TokenDelivery
     session: SessionFactory
+    access: AccessDependency
     user: Callable[..., Any]
 
 

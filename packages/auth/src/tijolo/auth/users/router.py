@@ -64,6 +64,7 @@ def make_auth_router(
         entrance=Entrance(service, mail_throttle),
         delivery=TokenDelivery(cookies),
         session=session_factory,
+        access=access,
         user=make_current_user(service, access),
     )
     router = APIRouter(prefix=prefix, tags=list(tags or ["auth"]), route_class=NoStoreRoute)
