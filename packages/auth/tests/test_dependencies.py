@@ -533,6 +533,9 @@ async def test_a_cookie_delivers_the_token_to_our_own_pages_only(tokens, issuer)
             ({"Origin": "https://shop.example"}, 200),
             ({"Origin": "https://evil.example"}, 403),
             ({"Origin": "null"}, 403),
+            ({"Referer": "https://shop.example/x"}, 200),
+            ({"Referer": "https://evil.example/x"}, 403),
+            ({"Referer": "https://evil+x.example/"}, 403),  # a browser, and of no known page
         ):
             assert (await client.post("/x", headers=headers)).status_code == status, headers
         headers = {**bearer("a.b.c"), "Sec-Fetch-Site": "same-origin"}

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from tijolo.auth.token_issuer import AccessToken
 from tijolo.core import ForbiddenException
-from tijolo.web import SameSite, clear_cookie, is_from_own_page, set_cookie
+from tijolo.web import SameSite, clear_cookie, may_be_cross_site, set_cookie
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+", re.IGNORECASE)
@@ -104,6 +104,5 @@ class CookieTransport:
         Raises:
             CrossSiteRequestException: Another origin's page made it.
         """
-        ours = is_from_own_page(connection, trusted_origins=self.trusted_origins)
-        if ours is False or (ours is None and "origin" in connection.headers):
+        if may_be_cross_site(connection, trusted_origins=self.trusted_origins):
             raise CrossSiteRequestException

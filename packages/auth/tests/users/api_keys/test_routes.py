@@ -137,6 +137,11 @@ async def test_a_key_is_shown_once_and_stored_nowhere_on_the_way(site, mine, cre
     assert "key_hash" not in listed.text
 
 
+async def test_a_refusal_is_kept_by_no_cache_either(site, mine):
+    refused = await site.client.post("/api-keys", json={"name": 7}, headers=mine)
+    assert (refused.status_code, refused.headers["Cache-Control"]) == (422, "no-store")
+
+
 async def test_a_key_can_be_rotated_and_revoked(site, mine, create):
     old = await create()
     rotate = f"/api-keys/{old['id']}/rotate"

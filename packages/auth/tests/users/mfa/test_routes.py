@@ -146,6 +146,14 @@ async def test_an_app_is_enrolled_and_confirmed(site, log_in, code_of):
     assert (status["enabled"], status["recovery_codes_left"]) == (True, 10)
 
 
+async def test_a_refusal_is_kept_by_no_cache_either(site, log_in):
+    headers = await log_in()
+    refused = await site.client.post("/auth/mfa/totp/confirm", json={}, headers=headers)
+    assert (refused.status_code, refused.headers["Cache-Control"]) == (422, "no-store")
+    stranger = await site.client.get("/auth/mfa")
+    assert (stranger.status_code, stranger.headers["Cache-Control"]) == (401, "no-store")
+
+
 async def test_the_login_that_enrolled_is_not_strong_enough_to_disable(
     site, enabled, log_in, code_of
 ):

@@ -8,11 +8,10 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from tijolo.sessions.refusals import CrossSiteSessionException
-from tijolo.web import is_from_own_page
+from tijolo.web import may_be_cross_site
 from tijolo.web.csrf import CSRF_SCOPE_KEY
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_SAID_BY_BROWSERS = ("sec-fetch-site", "origin", "referer")
 
 
 def refuse_cross_site(scope: Scope, trusted_origins: Collection[str]) -> None:
@@ -28,9 +27,5 @@ def refuse_cross_site(scope: Scope, trusted_origins: Collection[str]) -> None:
     """
     if scope["type"] == "http" and (scope["method"] in _SAFE_METHODS or CSRF_SCOPE_KEY in scope):
         return
-    connection = HTTPConnection(scope)
-    ours = is_from_own_page(connection, trusted_origins=trusted_origins)
-    if ours is None:
-        ours = not any(connection.headers.get(name) for name in _SAID_BY_BROWSERS)
-    if not ours:
+    if may_be_cross_site(HTTPConnection(scope), trusted_origins=trusted_origins):
         raise CrossSiteSessionException

@@ -23,8 +23,8 @@ from tijolo.web.csrf import (
     CSRFMiddleware,
     csrf_protects,
     csrf_token,
-    is_from_own_page,
     make_csrf_token_dependency,
+    may_be_cross_site,
 )
 from tijolo.web.csrf_settings import CSRFSettings
 from tijolo.web.csrf_tokens import generate_csrf_token
@@ -161,7 +161,6 @@ __all__ = [
     "get_client_ip_from_scope",
     "get_device_info",
     "is_final_status",
-    "is_from_own_page",
     "key_by_client_address",
     "key_by_header",
     "key_by_user",
@@ -172,6 +171,7 @@ __all__ = [
     "make_rate_limit_dependency",
     "make_tool_spec_router",
     "make_unhandled_exception_handler",
+    "may_be_cross_site",
     "no_cors",
     "problem_response",
     "rate_limits",

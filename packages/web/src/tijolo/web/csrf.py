@@ -44,6 +44,7 @@ SIGNATURE_HEADERS: tuple[str, ...] = (
 """Headers of programs that prove who they are by themselves; no page of another site can set
 one without a preflight, and none is sent by a browser on its own."""
 
+_SAID_BY_BROWSERS = (b"sec-fetch-site", b"origin", b"referer")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _FORMS = (URLENCODED, MULTIPART)
 # what a browser attaches by itself, for any site that asks
@@ -257,26 +258,24 @@ class _Page:
         return text.encode("ascii")
 
 
-def is_from_own_page(
-    connection: HTTPConnection, *, trusted_origins: Collection[str] = ()
-) -> bool | None:
-    """Whether a page of this service, or of one that it trusts, made a request.
+def may_be_cross_site(connection: HTTPConnection, *, trusted_origins: Collection[str] = ()) -> bool:
+    """Whether a page of another site may have made a request.
 
     For whoever reads a cookie without knowing whether :class:`CSRFMiddleware` is there: what that
-    has passed is confirmed, by a token too; else the same headers are judged as it does, those of
-    a WebSocket's handshake as well.
+    has passed was not, by a token either; else the same headers are judged as it does, those of a
+    WebSocket's handshake as well. What sends none of them is no browser that could be tricked;
+    what sends one that says nothing, such as ``Origin: null``, may be.
 
     Args:
         trusted_origins: As ``CSRFMiddleware`` takes them; what is no origin is none of them.
-
-    Returns:
-        None where nothing says either: no header that a browser sends, or ``Origin: null``.
     """
     page: _Page | None = connection.scope.get(CSRF_SCOPE_KEY)
     if page is not None and page.confirmed:
-        return True
+        return False
     trusted = {origin for text in trusted_origins if (origin := normalised_origin(text))}
-    return _own_page(connection.scope, dict(connection.scope["headers"]), trusted)
+    headers = dict(connection.scope["headers"])
+    ours = _own_page(connection.scope, headers, trusted)
+    return any(map(headers.get, _SAID_BY_BROWSERS)) if ours is None else not ours
 
 
 def csrf_token(request: Request) -> str:

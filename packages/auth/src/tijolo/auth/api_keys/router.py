@@ -23,6 +23,7 @@ from tijolo.auth.api_keys.service import MAX_REPORTED, ApiKeyService, NewApiKey
 from tijolo.auth.auth_deps import AuthDeps
 from tijolo.auth.dependencies import make_bearer_token_dependency
 from tijolo.auth.users._caller import Caller, CallerDependency, make_caller_dependency
+from tijolo.auth.users.no_store import NoStoreRoute
 
 
 def make_api_keys_router(
@@ -52,9 +53,7 @@ def make_api_keys_router(
     )
     anybody = dependency(make_bearer_token_dependency(auth.authenticator, cookie=auth.cookie))
     fresh = dependency(auth.require_recent_auth(max_age_seconds=recent_auth_seconds))
-    router = APIRouter(
-        prefix=prefix, tags=list(tags or ["api keys"]), dependencies=[Depends(_not_stored)]
-    )
+    router = APIRouter(prefix=prefix, tags=list(tags or ["api keys"]), route_class=NoStoreRoute)
 
     _add_own_keys(router, service, anybody)
     _add_making(router, service, fresh)
@@ -132,7 +131,3 @@ def make_leak_report_router(
 def _shown_once(made: NewApiKey) -> NewApiKeySchema:
     record = ApiKeySchema.model_validate(made.record)
     return NewApiKeySchema(**record.model_dump(), key=made.key)
-
-
-def _not_stored(response: Response) -> None:
-    response.headers["Cache-Control"] = "no-store"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends
 
 from tijolo.auth.auth_deps import AuthDeps
 from tijolo.auth.dependencies import make_bearer_token_dependency
@@ -21,6 +21,7 @@ from tijolo.auth.mfa.second_factor import OTP, RECOVERY
 from tijolo.auth.mfa.service import MfaService
 from tijolo.auth.users import UserAuthService
 from tijolo.auth.users._caller import Caller, CallerDependency, make_caller_dependency
+from tijolo.auth.users.no_store import NoStoreRoute
 
 
 def make_mfa_router(
@@ -54,9 +55,7 @@ def make_mfa_router(
     anybody = dependency(make_bearer_token_dependency(auth.authenticator, cookie=auth.cookie))
     fresh = dependency(auth.require_recent_auth(max_age_seconds=recent))
     strong = dependency(auth.require_recent_auth(max_age_seconds=recent, amr=strong_amr))
-    router = APIRouter(
-        prefix=prefix, tags=list(tags or ["mfa"]), dependencies=[Depends(_not_stored)]
-    )
+    router = APIRouter(prefix=prefix, tags=list(tags or ["mfa"]), route_class=NoStoreRoute)
     _add_status(router, service, anybody)
     _add_enrolment(router, service, users, fresh)
     _add_weakening(router, service, users, strong)
@@ -115,7 +114,3 @@ def _add_weakening(
         codes = await service.regenerate_recovery_codes(me.session, me.user)
         users.tell_of_change(me.session, me.user, MfaEventKind.RECOVERY_CODES_RENEWED)
         return RecoveryCodesSchema(recovery_codes=codes)
-
-
-def _not_stored(response: Response) -> None:
-    response.headers["Cache-Control"] = "no-store"
