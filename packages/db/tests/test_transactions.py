@@ -307,3 +307,82 @@ def test_a_silent_server_is_a_503_for_the_synchronous_twin_too(driver):
         db.disconnect()
 
     assert caught.value.code == "DATABASE_UNAVAILABLE"
+
+
+# --- given up
+
+
+def _slow_after(session, method):
+    """``session.commit`` or ``rollback``, whose answer takes its time; and when it is awaited."""
+    real, reached = getattr(session, method), asyncio.Event()
+
+    async def slow():
+        await real()
+        reached.set()
+        await asyncio.sleep(60)
+
+    setattr(session, method, slow)
+    return reached
+
+
+async def _given_up(work, reached):
+    task = asyncio.ensure_future(work)
+    await asyncio.wait_for(reached(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
+
+
+async def test_nothing_is_undone_that_a_commit_may_have_saved(db, shop):
+    ran, known = [], asyncio.Queue()
+
+    async def work():
+        async with db.transaction() as session:
+            on_rollback(session, lambda: ran.append("undone"))
+            await BaseRepository(session, model=shop.Product).add(shop.Product(name="x"))
+            known.put_nowait(_slow_after(session, "commit"))
+
+    async def reached():
+        await (await known.get()).wait()
+
+    await _given_up(work(), reached)
+    assert await _names(db, shop) == ["x"]
+    assert ran == []
+
+
+async def test_what_undoes_a_transaction_runs_though_its_rollback_is_given_up(db, shop):
+    ran, known = [], asyncio.Queue()
+
+    async def work():
+        async with db.transaction() as session:
+            on_rollback(session, lambda: ran.append("undone"))
+            await BaseRepository(session, model=shop.Product).add(shop.Product(name="x"))
+            known.put_nowait(_slow_after(session, "rollback"))
+            raise ValueError
+
+    async def reached():
+        await (await known.get()).wait()
+
+    await _given_up(work(), reached)
+    assert await _names(db, shop) == []
+    assert ran == ["undone"]
+
+
+async def test_who_gives_up_in_one_hook_leaves_the_others_to_run(db):
+    ran, reached = [], asyncio.Event()
+
+    async def slow():
+        reached.set()
+        await asyncio.sleep(60)
+
+    async def second():
+        await asyncio.sleep(0)
+        ran.append("second")
+
+    async def work():
+        async with db.transaction() as session:
+            for hook in (slow, second, lambda: ran.append("third")):
+                on_commit(session, hook)
+
+    await _given_up(work(), reached.wait)
+    assert ran == ["second", "third"]

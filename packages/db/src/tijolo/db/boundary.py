@@ -49,7 +49,9 @@ async def _commit(session: AsyncSession) -> None:
         await session.commit()
     except BaseException as exc:
         translated = commit_error(exc)
-        await _abandon(session, known=getattr(translated, "code", "") != OUTCOME_UNKNOWN)
+        # who gives up in the middle of a COMMIT knows no more than who lost the connection
+        known = isinstance(exc, Exception) and getattr(translated, "code", "") != OUTCOME_UNKNOWN
+        await _abandon(session, known=known)
         if translated is None:
             raise
         raise_scrubbed(translated, exc, debug=_debug(session))
@@ -65,8 +67,9 @@ async def _abandon(session: AsyncSession, *, known: bool = True) -> None:
         await session.rollback()
     except Exception as exc:
         _logger.warning("rollback failed: %s", summary(exc))
-    if known:
-        await run_hooks(session, committed=False)
+    finally:
+        if known:  # also where the request is given up meanwhile
+            await run_hooks(session, committed=False)
 
 
 def _debug(session: AsyncSession) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -22,8 +23,9 @@ def on_commit(session: AsyncSession, hook: Hook) -> None:
     """Call ``hook`` once the transaction of ``session`` is committed: e-mails, events, tasks.
 
     Hooks run in order, after COMMIT and before the response. The data is saved by then, so one
-    that raises is logged and does not fail the request. A hook that was registered inside a
-    :func:`savepoint` which rolled back is forgotten.
+    that raises is logged and does not fail the request; one in which the request is given up ends
+    there, and those after it run. A hook that was registered inside a :func:`savepoint` which
+    rolled back is forgotten.
 
     Raises:
         RuntimeError: The session has no boundary that could run it.
@@ -35,7 +37,8 @@ def on_rollback(session: AsyncSession, hook: Hook) -> None:
     """Call ``hook`` if the transaction of ``session`` is rolled back: undo what SQL cannot.
 
     Registered inside a :func:`savepoint`, it runs also when that one rolls back. When the
-    connection is lost at COMMIT (``COMMIT_OUTCOME_UNKNOWN``) no hook runs: the data may be saved.
+    connection is lost at COMMIT (``COMMIT_OUTCOME_UNKNOWN``), or the request is given up there, no
+    hook runs: the data may be saved.
     """
     _register(session, _ROLLBACK, hook)
 
@@ -57,13 +60,18 @@ async def run_hooks(session: AsyncSession, *, committed: bool) -> None:
 
 
 async def _run(hooks: list[Hook], outcome_name: str) -> None:
+    given_up: asyncio.CancelledError | None = None
     for hook in hooks:
         try:
             outcome = hook()
             if inspect.isawaitable(outcome):
                 await outcome
+        except asyncio.CancelledError as cancelled:
+            given_up = cancelled
         except Exception:
             _logger.exception("a hook after %s failed", outcome_name)
+    if given_up is not None:
+        raise given_up
 
 
 @asynccontextmanager

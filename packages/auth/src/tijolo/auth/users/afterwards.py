@@ -15,7 +15,7 @@ from tijolo.db import on_commit, on_rollback
 def after_transaction(session: AsyncSession, outbox: Outbox, job: Job) -> None:
     """Do ``job`` once the transaction of ``session`` has ended, and answer after that.
 
-    A hook of tijolo-db alone is lost where the request is cancelled in the middle of a ROLLBACK,
+    A hook of tijolo-db alone does not run where the request is cancelled in the middle of a COMMIT,
     and what it does is left half done where that happens later.
     """
     begun: list[asyncio.Task[None] | None] = []
