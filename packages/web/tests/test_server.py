@@ -138,7 +138,7 @@ def test_a_signal_lets_the_request_end_and_the_lifespan_stop(tmp_path, engine):
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (200, b'{"ok":true}')
         connection.close()
-        code = process.wait(timeout=20)
+        code = process.wait(timeout=60)
     assert code in (0, -signal.SIGTERM)  # uvicorn hands the signal on when it is done
     assert noted(tmp_path) == ["start", "slow", "slow done", "stop"]
     with pytest.raises(OSError, match="refused"):
@@ -148,7 +148,7 @@ def test_a_signal_lets_the_request_end_and_the_lifespan_stop(tmp_path, engine):
 @pytest.mark.parametrize("engine", ["uvicorn", "granian"])
 def test_a_start_that_raises_is_no_service(tmp_path, engine):
     with serving(tmp_path, engine, "service:broken") as (process, port):
-        assert process.wait(timeout=20) != 0
+        assert process.wait(timeout=60) != 0
         assert not answers(port)
 
 
@@ -157,7 +157,7 @@ def test_granian_serves_with_several_workers(tmp_path):
         wait_for(lambda: answers(port))
         wait_for(lambda: noted(tmp_path).count("start") == 2)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
     assert noted(tmp_path).count("stop") == 2
 
 
