@@ -125,46 +125,21 @@ class TestRedis(RevocationStoreContract):
         with pytest.raises(ValueError, match="prefix"):
             RedisRevocationStore(client, prefix="")
 
-    async def test_a_server_that_goes_away_is_no_yes(self, tmp_path, clock, unused_tcp_port):
+    async def test_a_server_that_goes_away_is_no_yes(self, own_redis, clock):
         redis = pytest.importorskip("redis.asyncio")
         from tijolo.auth.redis import RedisRevocationStore
 
-        command = ["redis-server", "--port", str(unused_tcp_port), "--save", "", "--dir", tmp_path]
-        try:
-            server = await asyncio.create_subprocess_exec(
-                *command, stdout=asyncio.subprocess.DEVNULL
-            )
-        except FileNotFoundError:
-            pytest.skip("redis-server is not installed here")
-        client = redis.Redis(port=unused_tcp_port, socket_timeout=1, socket_connect_timeout=1)
-        try:
-            for _ in range(100):
-                try:
-                    await client.ping()
-                    break
-                except redis.ConnectionError:
-                    await asyncio.sleep(0.05)
-            store = RedisRevocationStore(client)
-            closed = GuardedChecker(store, timeout_seconds=0.3)
-            opened = GuardedChecker(store, timeout_seconds=0.3, failure_mode=FailureMode.OPEN)
-            await store.revoke_token("t1", expires_at=clock() + 60)
-            assert await closed.is_revoked(principal(), "")
-        finally:
-            server.kill()
-            await server.wait()
+        client = redis.Redis.from_url(own_redis.url, socket_timeout=1, socket_connect_timeout=1)
+        store = RedisRevocationStore(client)
+        closed = GuardedChecker(store, timeout_seconds=0.3)
+        opened = GuardedChecker(store, timeout_seconds=0.3, failure_mode=FailureMode.OPEN)
+        await store.revoke_token("t1", expires_at=clock() + 60)
+        assert await closed.is_revoked(principal(), "")
+        own_redis.kill()
         with pytest.raises(RevocationUnavailableException):
             await closed.is_revoked(principal(), "")
         assert not await opened.is_revoked(principal(), "")
         await client.aclose()
-
-
-@pytest.fixture
-def unused_tcp_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Scripted:

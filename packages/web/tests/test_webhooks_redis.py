@@ -1,6 +1,4 @@
 import asyncio
-import shutil
-import socket
 import uuid
 
 import pytest
@@ -56,37 +54,11 @@ async def test_handled_released_and_expired(store):
     assert await store.reserve("short", "b", lease_seconds=60) is DeliveryState.NEW
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-async def start_server(port: int) -> asyncio.subprocess.Process:
-    process = await asyncio.create_subprocess_exec(
-        "redis-server", "--port", str(port), "--save", "", "--appendonly", "no",
-        stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    for _ in range(200):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            return process
-    raise AssertionError("redis-server did not start")
-
-
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server to kill")
-async def test_a_server_that_dies_refuses_what_comes_and_is_told_once(records):
-    port = free_port()
-    process = await start_server(port)
-    client = redis.Redis(host="127.0.0.1", port=port, socket_connect_timeout=1)
+async def test_a_server_that_dies_refuses_what_comes_and_is_told_once(records, own_redis):
+    client = redis.Redis.from_url(own_redis.url, socket_connect_timeout=1)
     store = RedisReplayStore(client, timeout_seconds=0.3)
     assert await store.reserve("k", "a", lease_seconds=60) is DeliveryState.NEW
-    process.kill()
-    await process.wait()
+    own_redis.kill()
     for number in range(3):
         with pytest.raises(ServiceUnavailableException) as refused:
             await store.reserve(str(number), "a", lease_seconds=60)
@@ -94,13 +66,9 @@ async def test_a_server_that_dies_refuses_what_comes_and_is_told_once(records):
     await store.complete("k", ttl_seconds=60)  # the handler has run: nothing is raised
     await store.release("k", "a")
     assert store.failures == 5
-    process = await start_server(port)
-    try:
-        assert await store.reserve("new", "a", lease_seconds=60) is DeliveryState.NEW
-    finally:
-        process.kill()
-        await process.wait()
-        await client.aclose()
+    own_redis.start()
+    assert await store.reserve("new", "a", lease_seconds=60) is DeliveryState.NEW
+    await client.aclose()
     told = [r.getMessage() for r in records if "replay store" in r.getMessage()]
     assert len(told) == 2
     assert "again" in told[1]
