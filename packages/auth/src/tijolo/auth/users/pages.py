@@ -249,8 +249,15 @@ def _refuse_logged_tokens(service: UserAuthService) -> None:
 
 
 def _path_of(request: Request, name: str) -> str:
-    """The page's own path, below ``root_path`` and every prefix; no host, which may be forged."""
-    return request.url_for(name).path
+    """The page's own path, below ``root_path`` and every prefix.
+
+    Not by ``url_for``: a forged ``Host`` with a slash in it is part of that path in Starlette
+    before 1.0.
+    """
+    scope = request.scope
+    root: str = scope.get("app_root_path", scope.get("root_path", ""))
+    path: str = scope["router"].url_path_for(name)
+    return root.rstrip("/") + path
 
 
 def _language_of(found: str, name: str) -> str:
