@@ -374,3 +374,53 @@ async def test_an_id_that_is_no_hash_is_refused(redis_store, clock):
 async def test_wrong_arguments_are_refused(redis_store, bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         RedisSessionStore(redis_store._client, **bad)
+
+
+async def test_a_full_server_lets_nobody_new_in_and_keeps_who_is_there(make_redis):
+    """With ``noeviction``: visitors must not fill it past its limit and shut everybody out."""
+    server = make_redis("--maxmemory", "3mb", "--maxmemory-policy", "noeviction")
+    client = redis_client(server.url, timeout_seconds=60)
+    moved = [timedelta(0)]
+    store = RedisSessionStore(client, timeout_seconds=60, clock=lambda: utcnow() + moved[0])
+    user_id = uuid4()
+    kept = await store.create(login(user_id=user_id, idle_seconds=600))
+    visitors = 0
+    with suppress(SessionStoreUnavailableException):
+        while visitors < 20_000:
+            await store.create(login(data={"cart": "x" * 500}))
+            visitors += 1
+    assert 100 < visitors < 20_000
+    memory = await client.info("memory")
+    assert memory["used_memory"] < 1.1 * memory["maxmemory"]
+    with pytest.raises(SessionStoreUnavailableException):
+        await store.create(login(user_id=uuid4()))
+
+    moved[0] = timedelta(seconds=61)
+    found = await store.get(kept.session_id, touch_seconds=60)
+    assert found is not None
+    assert not found.touched
+    assert await store.delete(kept.session_id)
+    assert await store.get(kept.session_id) is None
+    await client.aclose()
+
+
+async def test_a_replica_is_read_from(make_redis):
+    primary, replica = make_redis(), make_redis()
+    writer, reader = (redis_client(s.url, timeout_seconds=60) for s in (primary, replica))
+    user_id, now = uuid4(), utcnow()
+    store = RedisSessionStore(writer, timeout_seconds=60)
+    old = await store.create(login(user_id=user_id, idle_seconds=600))
+    new = login(user_id=user_id, idle_seconds=600)
+    await store.rotate(old.session_id, new, overlap_seconds=30)
+    await reader.replicaof("127.0.0.1", primary.port)
+    later = RedisSessionStore(reader, timeout_seconds=60, clock=lambda: now + timedelta(minutes=2))
+    for _ in range(200):
+        with suppress(SessionStoreUnavailableException):
+            if await later.get(new.session_id) is not None:
+                break
+        await asyncio.sleep(0.05)
+    found = await later.get(new.session_id, touch_seconds=60)
+    assert found is not None
+    assert not found.touched
+    await writer.aclose()
+    await reader.aclose()

@@ -59,17 +59,23 @@ if f.to then
 end
 if not lives(f, prefix, now) then return nil end
 local id = string.sub(key, -64)
-if f.o and after ~= '' then
+local due = after ~= '' and now - tonumber(f.l) >= tonumber(after)
+local first = f.o and after ~= ''
+if not due and not first then return answer(f, data, 0) end
+-- a server that is full, or only a replica, refuses to write: the session is there all the same
+local function refused(...)
+  local done = redis.pcall(...)
+  return type(done) == 'table' and done.err
+end
+if first and not refused('HDEL', key, 'o') then
   local old, ends = prefix .. 's:' .. f.f, string.format('%.0f', now + tonumber(f.o))
-  redis.call('HDEL', key, 'o')
   if redis.call('HGET', old, 'to') == id then
     redis.call('HSET', old, 'until', ends)
     redis.call('PEXPIREAT', old, ends)
   end
 end
-if after == '' or now - tonumber(f.l) < tonumber(after) then return answer(f, data, 0) end
+if not due or refused('HSET', key, 'l', ARGV[1]) then return answer(f, data, 0) end
 f.l = ARGV[1]
-redis.call('HSET', key, 'l', f.l)
 if f.i ~= '' then
   local expires = math.min(now + tonumber(f.i), tonumber(f.a))
   if expires > tonumber(f.x) then
@@ -170,7 +176,8 @@ end
 -- of words that follow: names and values of the record's fields; then names and values of data
 local function put(epoch, data)
   local id, user, cap, latest = ARGV[3], ARGV[4], tonumber(ARGV[6]), 0
-  redis.call('DEL', session_key(id))
+  -- nothing is written before what a full server refuses: after it, it would refuse nothing more
+  if redis.call('EXISTS', session_key(id)) == 1 then redis.call('DEL', session_key(id)) end
   local fields = {'u', user, 'e', epoch}
   for n = 9, 8 + tonumber(ARGV[8]) do fields[#fields + 1] = ARGV[n] end
   for name, text in pairs(data) do

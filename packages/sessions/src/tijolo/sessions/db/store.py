@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Table, and_, delete, insert, or_, select, update
@@ -14,12 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tijolo.core import ServiceUnavailableException, utcnow
 from tijolo.db import AsyncDatabaseManager, uuid7
 from tijolo.sessions import _data
+from tijolo.sessions._within import within
 from tijolo.sessions.db.model import BaseSessionModel
 from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.session import Session, restored
 from tijolo.sessions.store import MAX_DATA_BYTES, another_users, check_new_id, touched_expiry
 
 R = TypeVar("R")
+_log = logging.getLogger("tijolo.sessions")
 
 _ATTEMPTS = 8
 _BACKOFF_SECONDS = 0.02
@@ -34,14 +37,18 @@ class DatabaseSessionStore:
     short transaction of its own, on a connection of its own: the pool needs one more than the
     handlers use. Call :meth:`delete_expired` now and then.
 
+    What takes longer than ``timeout_seconds`` is an outage, and is given up in the background: a
+    server that has gone silent would keep every request.
+
     Args:
         db: The manager; stays the caller's to connect and disconnect.
         model: From :func:`make_session_model`.
         max_data_bytes: How much data one session holds.
+        timeout_seconds: Longest wait for an answer, connecting and trying again included.
         clock: The current moment, aware.
 
     Raises:
-        ValueError: A limit that is none.
+        ValueError: A limit or a timeout that is none.
     """
 
     def __init__(
@@ -50,11 +57,15 @@ class DatabaseSessionStore:
         model: type[BaseSessionModel],
         *,
         max_data_bytes: int = MAX_DATA_BYTES,
+        timeout_seconds: float = 5.0,
         clock: Callable[[], datetime] = utcnow,
     ) -> None:
         self._db = db
         self._table = cast("Table", model.__table__)
         self.max_data_bytes = _data.check_limit(max_data_bytes)
+        if timeout_seconds <= 0:
+            raise ValueError(f"timeout_seconds must be more than 0, got {timeout_seconds}")
+        self._timeout = timeout_seconds
         self._clock = clock
 
     async def create(self, session: Session, *, max_per_user: int | None = None) -> Session:
@@ -66,7 +77,7 @@ class DatabaseSessionStore:
             await db.execute(insert(self._table).values(values))
 
         await self._write(work)
-        await self._prune(session, max_per_user)
+        await self._prune_if_possible(session, max_per_user)
         return session.model_copy(update={"data": _data.decode(data), "epoch": None})
 
     async def get(
@@ -91,8 +102,8 @@ class DatabaseSessionStore:
         this = and_(self._living(session.session_id, now), table.c.last_seen_at == seen)
         if await self._changed(update(table).where(this).values({**values, **overlap})):
             return session.model_copy(update={**values, "touched": due})
-        # it has ended meanwhile, or another request touched it
-        row = await self._read(session.session_id, now)
+        # it has ended meanwhile, or another request touched it, or gave it another id
+        row = await self._read(session_id_hash, now)
         return None if row is None else _session(row)
 
     async def save(
@@ -126,7 +137,7 @@ class DatabaseSessionStore:
         encoded = _data.encode(new.data)
         overlap = {
             "rotated_from": through or session_id_hash,
-            "overlap_until": self._clock(),
+            "overlap_until": None,  # not now: to a slower clock the old id would still lead here
             "overlap_seconds": overlap_seconds if overlap_seconds > 0 else None,
         }
 
@@ -144,7 +155,7 @@ class DatabaseSessionStore:
 
         rotated = await self._write(work)
         if rotated:
-            await self._prune(new, max_per_user)
+            await self._prune_if_possible(new, max_per_user)
         return rotated
 
     async def delete(self, session_id_hash: str) -> bool:
@@ -212,11 +223,11 @@ class DatabaseSessionStore:
         return rows[0] if rows else None
 
     async def _select(self, condition: ColumnElement[bool]) -> list[Any]:
-        try:
+        async def read() -> list[Any]:
             async with self._db.read_only() as db:
                 return list(await db.execute(select(self._table).where(condition)))
-        except ServiceUnavailableException as error:
-            _unavailable(error)
+
+        return await self._answered(read())
 
     async def _lock(self, db: AsyncSession, session_id: str) -> Any | None:
         """The row of a session that lives, for this transaction alone to change.
@@ -238,6 +249,14 @@ class DatabaseSessionStore:
         self, row: Any, changed: Mapping[str, str], removed: Collection[str]
     ) -> dict[str, str]:
         return _data.merge(json.loads(row.data), changed, removed, limit=self.max_data_bytes)
+
+    async def _prune_if_possible(self, session: Session, max_per_user: int | None) -> None:
+        """The session is there by now: a failure here must not keep its id from its browser."""
+        try:
+            await self._prune(session, max_per_user)
+        except SessionStoreUnavailableException as error:
+            cause = type(error.__cause__).__name__
+            _log.warning("a user's surplus sessions stay until the next login (%s)", cause)
 
     async def _prune(self, session: Session, max_per_user: int | None) -> None:
         """After the commit: the last of several logins at once sees them all."""
@@ -274,16 +293,15 @@ class DatabaseSessionStore:
         return await self._write(work)
 
     async def _write(self, work: Callable[[AsyncSession], Awaitable[R]]) -> R:
+        return await self._answered(
+            self._db.run_in_transaction(work, attempts=_ATTEMPTS, backoff=_BACKOFF_SECONDS)
+        )
+
+    async def _answered(self, call: Coroutine[Any, Any, R]) -> R:
         try:
-            return await self._db.run_in_transaction(
-                work, attempts=_ATTEMPTS, backoff=_BACKOFF_SECONDS
-            )
-        except ServiceUnavailableException as error:
-            _unavailable(error)
-
-
-def _unavailable(error: ServiceUnavailableException) -> NoReturn:
-    raise SessionStoreUnavailableException from error
+            return await within(self._timeout, call)
+        except (ServiceUnavailableException, TimeoutError) as error:
+            raise SessionStoreUnavailableException from error
 
 
 def _rows(result: Any) -> int:
