@@ -101,7 +101,9 @@ async def database_store(clock, database):
     from tijolo.sessions.db import DatabaseSessionStore
 
     manager, model = database
-    return DatabaseSessionStore(manager, model, clock=clock, max_data_bytes=1_000)
+    return DatabaseSessionStore(
+        manager, model, clock=clock, max_data_bytes=1_000, timeout_seconds=60
+    )  # a busy machine is no outage
 
 
 # --- a small service, for what is between a browser and the store

@@ -274,7 +274,7 @@ async def test_a_server_that_says_nothing_is_an_outage(database, clock, request)
             url.set(host="127.0.0.1", port=between.port), environment="test"
         )
         await slow.connect()
-        store = DatabaseSessionStore(slow, model, clock=clock, timeout_seconds=5)
+        store = DatabaseSessionStore(slow, model, clock=clock, timeout_seconds=60)
         session = await store.create(login(clock, user_id=uuid4()))
         store = DatabaseSessionStore(slow, model, clock=clock, timeout_seconds=0.3)
         between.freeze()
