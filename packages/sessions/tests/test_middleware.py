@@ -474,7 +474,7 @@ async def test_without_the_middleware_the_error_says_so() -> None:
 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="https://x.example") as browser:
-        with pytest.raises(RuntimeError, match="no SessionMiddleware"):
+        with pytest.raises(RuntimeError, match=r"add_middleware\(SessionMiddleware, session_auth="):
             await browser.get("/")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
@@ -35,6 +37,16 @@ def add_outer_middleware(app: FastAPI, *layers: Middleware) -> None:
         return stack
 
     app.build_middleware_stack = build_with_layers  # type: ignore[method-assign]
+
+
+def add_middleware(app: FastAPI, cls: type[Any], **options: Any) -> None:
+    """``app.add_middleware`` that refuses wrong options now, as :func:`add_outer_middleware` does.
+
+    Raises:
+        ValueError: when the layer refuses its arguments.
+    """
+    cls(app, **options)
+    app.add_middleware(cls, **options)
 
 
 def add_inner_middleware(app: FastAPI, layer: Middleware) -> None:
