@@ -85,7 +85,7 @@ def test_the_environment_names_origins_as_elsewhere(
     text: str, origins: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SESSION_TRUSTED_ORIGINS", text)
-    assert SessionSettings().SESSION_TRUSTED_ORIGINS == origins
+    assert origins == SessionSettings().SESSION_TRUSTED_ORIGINS
 
 
 def test_the_environment_gives_the_clocks_of_roles_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What ``SessionAuth`` was given that cannot be what it asked for, refused before a request asks."""
+"""What ``SessionAuth`` is given and cannot use, refused before a request needs it."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
@@ -39,14 +37,15 @@ def add_outer_middleware(app: FastAPI, *layers: Middleware) -> None:
     app.build_middleware_stack = build_with_layers  # type: ignore[method-assign]
 
 
-def add_middleware(app: FastAPI, cls: type[Any], **options: Any) -> None:
-    """``app.add_middleware`` that refuses wrong options now, as :func:`add_outer_middleware` does.
+def add_middleware(app: FastAPI, layer: Middleware) -> None:
+    """Put ``layer`` where ``app.add_middleware`` does, once it is known to accept its arguments.
 
     Raises:
         ValueError: when the layer refuses its arguments.
     """
-    cls(app, **options)
-    app.add_middleware(cls, **options)
+    cls, args, kwargs = layer
+    cls(app, *args, **kwargs)
+    app.add_middleware(cls, *args, **kwargs)
 
 
 def add_inner_middleware(app: FastAPI, layer: Middleware) -> None:

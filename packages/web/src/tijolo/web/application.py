@@ -115,9 +115,10 @@ def create_app(
     if limits.idempotency is not None:
         add_inner_middleware(app, limits.idempotency)
     if web.REQUEST_TIMEOUT_SECONDS is not None:
-        add_middleware(app, RequestTimeoutMiddleware, seconds=web.REQUEST_TIMEOUT_SECONDS)
+        seconds = web.REQUEST_TIMEOUT_SECONDS
+        add_middleware(app, Middleware(RequestTimeoutMiddleware, seconds=seconds))
     if isinstance(settings, CSRFSettings):
-        add_middleware(app, CSRFMiddleware, **csrf_options(settings))
+        add_middleware(app, Middleware(CSRFMiddleware, **csrf_options(settings)))
     _catch_everything(app, limits.limiter)
     measured = Measured(app, settings, metrics)
     add_outer_middleware(app, *_layers(app, settings, web, measured))
