@@ -15,7 +15,7 @@ pytest.importorskip("redis")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.crc import key_slot
 
 from tijolo.core import utcnow
@@ -398,6 +398,22 @@ async def test_the_first_failure_says_where_and_what_and_no_password(caplog):
     ]
     assert "geheim" not in caplog.text
     await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        (Redis.from_url("redis://ana:geheim@cache.example/2"), "cache.example:6379/2"),
+        (Redis.from_url("unix://ana:geheim@/run/redis.sock?db=1"), "/run/redis.sock/1"),
+        (RedisCluster(host="cache.example", password="geheim"), None),
+        (Sentinel([("cache.example", 1)]).master_for("shop", password="geheim"), None),
+    ],
+    ids=["tcp", "unix", "cluster", "sentinel"],
+)
+def test_a_store_has_an_address_where_there_is_one_server(client, address):
+    store = RedisSessionStore(client)
+    assert store.address == address
+    SessionAuth(store=store, settings=SessionSettings())
 
 
 @pytest.mark.parametrize("bad", [{"prefix": ""}, {"timeout_seconds": 0}, {"max_data_bytes": -1}])

@@ -89,12 +89,14 @@ class RedisSessionStore:
         self._clock = clock
 
     @property
-    def address(self) -> str:
-        """Where the server is, for the log: without user and password."""
+    def address(self) -> str | None:
+        """Where the server is, for the log: without user and password; None for several."""
         pool = getattr(self._client, "connection_pool", None)  # a cluster's client has none
         given: dict[str, Any] = getattr(pool, "connection_kwargs", {})
-        place = given.get("path") or f"{given.get('host', '?')}:{given.get('port', '?')}"
-        return f"{place}/{given.get('db') or 0}"
+        place = given.get("path")
+        if place is None and "host" in given:
+            place = f"{given['host']}:{given.get('port', 6379)}"
+        return None if place is None else f"{place}/{given.get('db') or 0}"
 
     async def create(self, session: Session, *, max_per_user: int | None = None) -> Session:
         """See :class:`~tijolo.sessions.SessionStore`."""
