@@ -35,7 +35,7 @@ Run = Callable[[int], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _REDIS_URL = os.environ.get("TIJOLO_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
-_PREFIX = f"tijolo-bench:{uuid.uuid4().hex}:"
+_PREFIX = f"{{tijolo-bench:{uuid.uuid4().hex}}}:"
 _HEADERS: Headers = [
     (b"host", b"shop.example"),
     (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64) Chrome/126.0 Safari/537.36"),

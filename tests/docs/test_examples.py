@@ -7,6 +7,7 @@ run here is preceded by ``<!-- skip: next "reason" -->``.
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -42,6 +43,17 @@ def test_every_example_of_the_page_runs(page, tmp_path, monkeypatch):
     for example in document.examples():
         with contextlib.suppress(unittest.SkipTest):  # that block alone, not the page
             example.evaluate()
+
+
+def test_the_database_of_the_front_page_may_be_there_already(tmp_path):
+    # in a process each: a table is declared once
+    document = Document.parse(str(ROOT / "README.md"), PythonCodeBlockParser())
+    [code] = [str(e.region.parsed) for e in document.examples() if "drinks.db" in e.region.parsed]
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def test_every_package_has_a_page_that_runs_an_example():

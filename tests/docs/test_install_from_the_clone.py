@@ -65,4 +65,4 @@ def test_a_command_names_what_it_needs(command):
 
 
 def test_there_are_commands():
-    assert len(COMMANDS) == 3
+    assert len(COMMANDS) == 5

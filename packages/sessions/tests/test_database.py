@@ -296,3 +296,10 @@ async def test_a_server_that_says_nothing_is_an_outage(database, clock, request)
 async def test_a_timeout_that_is_none_is_refused(database):
     with pytest.raises(ValueError, match="timeout_seconds"):
         DatabaseSessionStore(*database, timeout_seconds=0)
+
+
+def test_the_address_for_the_log_has_no_password():
+    url = "postgresql+asyncpg://ana:geheim@db.example/shop"
+    model = make_session_model(tablename="address", metadata=MetaData())
+    store = DatabaseSessionStore(AsyncDatabaseManager(url, environment="test"), model)
+    assert store.address == "postgresql+asyncpg://ana:***@db.example/shop"

@@ -385,6 +385,18 @@ async def test_a_write_that_fails_is_a_503_and_not_the_answer_that_was_made(shop
     assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_a_sign_in_that_the_store_does_not_keep_is_logged(
+    shop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.store.down = True
+    answer = await shop.login(shop.browser())
+    assert (answer.status_code, answer.headers["vary"]) == (503, "Cookie")
+    assert answer.headers["retry-after"] == "1"
+    [told] = [r for r in caplog.records if r.name == "tijolo.web.errors"]
+    assert told.getMessage() == ("503 SESSION_STORE_UNAVAILABLE in POST /auth/session/login")
+    assert told.status == 503
+
+
 async def test_an_error_of_the_service_writes_nothing(shop: Any) -> None:
     browser = await shop.signed_in()
     assert (await browser.post("/cart/1?fail=500")).status_code == 500
@@ -462,7 +474,7 @@ async def test_without_the_middleware_the_error_says_so() -> None:
 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="https://x.example") as browser:
-        with pytest.raises(RuntimeError, match="no SessionMiddleware"):
+        with pytest.raises(RuntimeError, match=r"add_middleware\(SessionMiddleware, session_auth="):
             await browser.get("/")
 
 

@@ -15,11 +15,17 @@ pytest.importorskip("redis")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.crc import key_slot
 
 from tijolo.core import utcnow
-from tijolo.sessions import Session, SessionStoreUnavailableException, new_session_id
+from tijolo.sessions import (
+    Session,
+    SessionAuth,
+    SessionSettings,
+    SessionStoreUnavailableException,
+    new_session_id,
+)
 from tijolo.sessions.redis import RedisSessionStore, _milliseconds, _moment
 from tijolo.web.redis import redis_client
 
@@ -368,6 +374,46 @@ async def test_an_id_that_is_no_hash_is_refused(redis_store, clock):
     old = await redis_store.create(login(clock))
     with pytest.raises(ValueError, match="SHA-256"):
         await redis_store.rotate(old.session_id, short)
+
+
+@pytest.mark.parametrize("bad", ["", "notes", "notes:", "{notes}", "{}:", "}{notes", "{notes}s"])
+async def test_a_prefix_without_hash_tag_or_separator_is_refused(redis_store, bad):
+    with pytest.raises(ValueError, match=r"'\{notes\}:', say"):
+        RedisSessionStore(redis_store._client, prefix=bad)
+    for good in ("{notes}:", "shop:{notes}:", "{notes}-test_", "{a}{b}:"):
+        assert RedisSessionStore(redis_store._client, prefix=good).prefix == good
+
+
+async def test_the_first_failure_says_where_and_what_and_no_password(caplog):
+    client = redis_client("redis://ana:geheim@127.0.0.1:1/3", timeout_seconds=1)
+    auth = SessionAuth(
+        store=RedisSessionStore(client), settings=SessionSettings(SESSION_STORE_RETRY_SECONDS=60)
+    )
+    for _ in range(5):
+        with pytest.raises(SessionStoreUnavailableException):
+            await auth.resolve("x")
+    assert [r.getMessage() for r in caplog.records if r.name == "tijolo.sessions"] == [
+        "the session store at 127.0.0.1:1/3 did not answer (ConnectionError)",
+        "the session store at 127.0.0.1:1/3 is down (ConnectionError)",
+    ]
+    assert "geheim" not in caplog.text
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        (Redis.from_url("redis://ana:geheim@cache.example/2"), "cache.example:6379/2"),
+        (Redis.from_url("unix://ana:geheim@/run/redis.sock?db=1"), "/run/redis.sock/1"),
+        (RedisCluster(host="cache.example", password="geheim"), None),
+        (Sentinel([("cache.example", 1)]).master_for("shop", password="geheim"), None),
+    ],
+    ids=["tcp", "unix", "cluster", "sentinel"],
+)
+def test_a_store_has_an_address_where_there_is_one_server(client, address):
+    store = RedisSessionStore(client)
+    assert store.address == address
+    SessionAuth(store=store, settings=SessionSettings())
 
 
 @pytest.mark.parametrize("bad", [{"prefix": ""}, {"timeout_seconds": 0}, {"max_data_bytes": -1}])

@@ -286,3 +286,21 @@ async def test_the_last_write_wins_over_what_another_process_wrote_and_is_not_se
     del current[CART]
     await current.save()
     assert (await shop.store.get(session_id)).data == {"theme": "dark"}
+
+
+async def test_a_name_alone_is_no_key_and_is_told_so(shop: Any) -> None:
+    current = await current_of(shop, await shop.signed_in())
+
+    def write() -> None:
+        current["note"] = "x"
+
+    def remove() -> None:
+        del current["note"]
+
+    for step in (
+        *(write, remove, lambda: current["note"]),
+        *(lambda: current.get("note"), lambda: "note" in current),
+    ):
+        with pytest.raises(TypeError, match=r'NOTE = SessionKey\[str\]\("note"\)'):
+            step()
+    assert not current.has_changes

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from tijolo.core import BaseAppSettings
-from tijolo.sessions import SessionAuth, SessionMiddleware, SessionSettings
+from tijolo.sessions import (
+    MemorySessionStore,
+    SessionAuth,
+    SessionMiddleware,
+    SessionSettings,
+)
 
 
 def settings(**values: Any) -> SessionSettings:
@@ -66,13 +72,51 @@ def test_what_is_unsafe_or_contradicts_itself_is_refused(values: Any, words: str
         settings(**values)
 
 
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("", []),
+        ("https://a.example", ["https://a.example"]),
+        ("https://a.example, https://b.example", ["https://a.example", "https://b.example"]),
+        ('["https://a.example"]', ["https://a.example"]),
+    ],
+)
+def test_the_environment_names_origins_as_elsewhere(
+    text: str, origins: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSION_TRUSTED_ORIGINS", text)
+    assert origins == SessionSettings().SESSION_TRUSTED_ORIGINS
+
+
+def test_the_environment_gives_the_clocks_of_roles_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SESSION_ROLE_LIFETIMES", '{"admin": {"ttl_seconds": 1800}}')
+    assert SessionSettings().session_lifetime(roles=["admin"]).idle_seconds == 1800
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("admin", "admin=1800", "[]", "null", "7", '"x"', "{", '{"admin": 1800}'),
+        *('{"admin": null}', '{"admin": {"ttl": 1800}}', '{"admin": {"ttl_seconds": 60, "x": 1}}'),
+    ],
+)
+def test_other_clocks_of_roles_are_told_what_is_expected(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSION_ROLE_LIFETIMES", text)
+    with pytest.raises(ValidationError) as refused:
+        SessionSettings()
+    for words in ("SESSION_ROLE_LIFETIMES", "JSON", '"ttl_seconds"', '"absolute_seconds"', '{"adm'):
+        assert words in str(refused.value)
+
+
 class AppSettings(SessionSettings, BaseAppSettings):
     pass
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_an_insecure_cookie_is_refused_outside_development(environment: str) -> None:
-    with pytest.raises(ValidationError, match="sends the session in the clear"):
+    with pytest.raises(ValidationError, match=f"{environment}; unset it, or .* ENVIRONMENT=dev"):
         AppSettings(ENVIRONMENT=environment, SESSION_COOKIE_SECURE=False)
 
 
@@ -133,3 +177,42 @@ def test_a_session_in_use_cannot_end_before_its_use_is_written_down(given: Any) 
     with pytest.raises(ValidationError, match="shortest idle clock, 60 s"):
         SessionSettings(**given)
     SessionSettings(**given, SESSION_SLIDING=False)
+
+
+class SyncVerifier:
+    def authenticate(self, session: Any, *, email: str, password: str) -> None: ...
+
+
+class AsyncVerifier:
+    async def authenticate(self, session: Any, *, email: str, password: str) -> None: ...
+
+
+class Half:
+    async def create(self, session: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"store": {}}, "SessionStore.*dict has no create, "),
+        ({"store": None}, "NoneType has no create, get, save"),
+        ({"store": Half()}, "Half has no get, save"),
+        ({"store": MemorySessionStore}, "the class MemorySessionStore; call it"),
+        ({"verifier": object()}, "async def authenticate.*got object"),
+        ({"verifier": SyncVerifier()}, "async def authenticate.*got SyncVerifier"),
+        ({"verifier": AsyncVerifier}, "async def authenticate.*got the class AsyncVerifier"),
+        ({"verifier": len}, "async def authenticate"),
+    ],
+)
+def test_what_is_no_store_or_verifier_is_refused_when_it_is_given(given: Any, words: str) -> None:
+    fit: Any = {"store": MemorySessionStore(), "settings": settings()}
+    with pytest.raises(TypeError, match=words):
+        SessionAuth(**{**fit, **given})
+    SessionAuth(**fit, verifier=AsyncVerifier())
+
+
+@pytest.mark.parametrize("user_id", [7, "7", str(uuid.uuid4()), None])
+async def test_a_user_needs_a_uuid_and_is_told_so(user_id: Any) -> None:
+    auth = SessionAuth(store=MemorySessionStore(), settings=settings())
+    with pytest.raises(TypeError, match=f"a uuid.UUID, got {type(user_id).__name__}"):
+        await auth.login(user_id=user_id)

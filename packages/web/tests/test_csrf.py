@@ -567,6 +567,26 @@ def test_settings_are_read_and_checked():
         settings(ENVIRONMENT="production", CSRF_SECRET="changeme")
 
 
+@pytest.mark.parametrize("environment", ["local", "development", "test"])
+def test_create_app_refuses_what_its_middleware_cannot_work_with(environment):
+    with pytest.raises(ValueError, match=r"\(CSRF_SECRET\) must have 32 bytes.*token_urlsafe"):
+        create_app(settings(ENVIRONMENT=environment, CSRF_SECRET="kurz-und-geheim"))
+    with pytest.raises(ValueError, match="must start with a slash"):
+        create_app(settings(ENVIRONMENT=environment, CSRF_EXCLUDE_PATHS=["hook"]))
+
+
+async def test_a_refusal_says_what_to_send_where_that_would_help():
+    async with client(build(header_name="X-Our-Token")) as http:
+        silent = await http.post("/write")
+        evil = await http.post("/write", headers={"Sec-Fetch-Site": "cross-site"})
+        forged = await http.post("/write", headers={"X-Our-Token": "x" * 64})
+    for answer in (silent, forged):
+        assert (
+            "Sec-Fetch-Site: same-origin, or a CSRF token in X-Our-Token" in answer.json()["detail"]
+        )
+    assert evil.json()["detail"].endswith("made the request.")
+
+
 async def test_a_kept_answer_is_not_given_to_another_site():
     class Both(IdempotencySettings, CSRFSettings, BaseAppSettings, env_file=None):
         pass

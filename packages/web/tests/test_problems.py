@@ -226,9 +226,20 @@ def failures(records):
     return [r for r in records if getattr(r, HTTP_500_MARKER, False)]
 
 
-@pytest.mark.parametrize(
-    "exc", [HTTPException(503, "down"), ServiceUnavailableException(), AppException("x")]
-)
+async def test_a_503_of_the_service_is_one_line_with_the_type_of_its_cause(exchange, records):
+    lost = ServiceUnavailableException(code="STORE_DOWN")
+    lost.__cause__ = ConnectionError("redis://:geheim@host")
+    await exchange(raising(lost))
+    await exchange(raising(ServiceUnavailableException()))
+    told = failures(records)
+    assert [r.getMessage() for r in told] == [
+        "503 STORE_DOWN (ConnectionError) in GET /",
+        "503 SERVICE_UNAVAILABLE in GET /",
+    ]
+    assert all(r.exc_info is None and r.status == 503 for r in told)
+
+
+@pytest.mark.parametrize("exc", [HTTPException(503, "down"), AppException("x")])
 async def test_a_5xx_is_logged_once_with_its_traceback(exchange, records, exc):
     made = await exchange(raising(exc), headers={"X-Request-ID": "r1"})
     assert made.status >= 500

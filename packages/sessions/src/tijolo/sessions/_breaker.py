@@ -12,7 +12,7 @@ _log = logging.getLogger("tijolo.sessions")
 
 
 class LoggedBreaker(Breaker):
-    """A breaker whose openings and closings are logged.
+    """A breaker whose openings and closings are logged, and the failure that comes first.
 
     Args:
         name: What may be down, for the log.
@@ -31,8 +31,13 @@ class LoggedBreaker(Breaker):
 
     def lost(self, error: Exception) -> None:
         """There was no answer."""
-        if self.failed():
-            _log.error("%s is down (%s)", self._name, type(error.__cause__ or error).__name__)
+        # the error's own text may hold a password, or a statement with its values
+        cause = type(error.__cause__ or error).__name__
+        opened = self.failed()
+        if self.failures == 1:
+            _log.warning("%s did not answer (%s)", self._name, cause)
+        if opened:
+            _log.error("%s is down (%s)", self._name, cause)
 
     def found(self) -> None:
         """There was one."""

@@ -22,7 +22,12 @@ class SessionData(SessionLookup):
     @overload
     def get(self, key: SessionKey[T], default: T) -> T: ...
     def get(self, key: SessionKey[T], default: T | None = None) -> T | None:
-        """The value, or ``default`` where there is none."""
+        """The value, or ``default`` where there is none.
+
+        Raises:
+            TypeError: ``key`` is no :class:`SessionKey`.
+        """
+        _check_key(key)
         self._check_read()
         value = self._written.get(self._record, key)
         return default if value is None else value
@@ -48,13 +53,16 @@ class SessionData(SessionLookup):
             SessionDataTooLargeException: It is too large.
             SessionStoreUnavailableException: The store is down, so whose it would be is unknown.
             RuntimeError: There is no session, and the response that would begin one has started.
+            TypeError: ``key`` is no :class:`SessionKey`.
         """
+        _check_key(key)
         dumped = key.dump(value)
         self._check_writable()
         self._written.put(self._record, key, dumped)
 
     def __delitem__(self, key: SessionKey[Any]) -> None:
         """Remove a value, if there is one."""
+        _check_key(key)
         self._check_writable()
         self._written.remove(self._record, key)
 
@@ -112,3 +120,11 @@ class SessionData(SessionLookup):
         if self.auth.settings.SESSION_COOKIE_SAMESITE != "strict" or self._value is not None:
             return False
         return HTTPConnection(self._scope).headers.get("sec-fetch-site") == "cross-site"
+
+
+def _check_key(key: object) -> None:
+    if not isinstance(key, SessionKey):
+        raise TypeError(
+            f"session data have a SessionKey, not {type(key).__name__}: make one beside the"
+            ' handlers, NOTE = SessionKey[str]("note"), and write session[NOTE]'
+        )

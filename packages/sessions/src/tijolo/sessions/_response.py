@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from starlette.requests import Request
 from starlette.types import Message, Scope, Send
 
 from tijolo.core import AppException
 from tijolo.sessions.cookie import Header
-from tijolo.web import problem_response
+from tijolo.web import make_app_exception_handler
 
 _NO_STORE = (b"cache-control", b"no-store")
 _VARY_COOKIE = (b"vary", b"Cookie")
 _PRIVATE = (_NO_STORE, _VARY_COOKIE)
 # these tell some caches more than Cache-Control does (RFC 9213, Edge Architecture Specification)
 _TARGETED = frozenset((b"cdn-cache-control", b"surrogate-control"))
+_refusal = make_app_exception_handler()
 _OF_CACHES = frozenset((b"cache-control", b"vary")) | _TARGETED
 
 
@@ -59,15 +61,10 @@ def _varies_by_cookie(header: Header) -> bool:
 
 
 async def refuse_instead(error: AppException, scope: Scope, send: Send) -> None:
-    """Answer with ``error`` in the place of a response that must not be believed."""
-    response = problem_response(
-        scope,
-        error.status_code,
-        code=error.code,
-        detail=error.message,
-        details=error.details,
-        headers={**(error.headers or {}), "Cache-Control": "no-store", "Vary": "Cookie"},
-    )
+    """Answer with ``error``, and log it, in the place of a response that must not be believed."""
+    response = await _refusal(Request(scope), error)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.add_vary_header("Cookie")
     await response(scope, _no_more, send)
 
 

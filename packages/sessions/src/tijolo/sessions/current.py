@@ -46,6 +46,7 @@ class RequestSession(SessionResponse):
 
         Raises:
             CrossSiteSessionException: Another site's page made the request (login CSRF).
+            TypeError: The user's ``id`` is no UUID.
             RuntimeError: The response has started.
         """
         self._used = True
@@ -144,5 +145,8 @@ def request_session(connection: HTTPConnection) -> RequestSession:
     """
     found: RequestSession | None = connection.scope.get(SCOPE_KEY)
     if found is None:
-        raise RuntimeError("no SessionMiddleware is around the application; add it to use sessions")
+        raise RuntimeError(
+            "no SessionMiddleware is around the application; add it:"
+            " app.add_middleware(SessionMiddleware, session_auth=...)"
+        )
     return found

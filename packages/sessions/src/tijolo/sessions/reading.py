@@ -64,9 +64,9 @@ class SessionReader:
         self._touch_seconds = settings.session_touch_seconds
         self._fresh = settings.SESSION_LOCAL_CACHE_SECONDS
         self._stale = settings.SESSION_LAST_KNOWN_GOOD_SECONDS
-        self._breaker = LoggedBreaker(
-            "the session store", settings.SESSION_STORE_RETRY_SECONDS, clock
-        )
+        address: str | None = getattr(store, "address", None)
+        name = "the session store" if address is None else f"the session store at {address}"
+        self._breaker = LoggedBreaker(name, settings.SESSION_STORE_RETRY_SECONDS, clock)
         self.recent = (
             RecentSessions(max_entries=settings.SESSION_LOCAL_CACHE_SIZE, clock=clock, now=now)
             if self._fresh or self._stale

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 # later, in the year 2242, a float of seconds is no whole microsecond any more
 _MILLISECONDS_OF_FLOATS = 2**33 * 1000
 _ID_CHARACTERS = 64  # of SHA-256; the reading's script counts on them
+# a tag is what stands between the first "{" and the next "}" (Redis Cluster specification)
+_PREFIX = re.compile(r"[^{]*\{[^}]+\}.*[^a-zA-Z0-9{}]", re.DOTALL)
 _AS_BYTES = {NEVER_DECODE: True}
 
 
@@ -54,13 +57,13 @@ class RedisSessionStore:
         client: Of ``redis.asyncio``; stays the caller's to close. Its pool should wait for a
             connection rather than raise, and it needs no ``socket_timeout``: make it with
             ``tijolo.web.redis.redis_client(url, answer_timeout=False)``.
-        prefix: Before every key.
+        prefix: Before every key: its hash tag in braces, and a separator at its end.
         max_data_bytes: How much data one session holds.
         timeout_seconds: Longest wait for an answer, connecting included.
         clock: The current moment, aware. Redis ends sessions by its own as well.
 
     Raises:
-        ValueError: An empty prefix, a limit or a timeout that is none.
+        ValueError: A prefix without hash tag or separator, a limit or a timeout that is none.
     """
 
     def __init__(
@@ -72,8 +75,11 @@ class RedisSessionStore:
         timeout_seconds: float = 0.5,
         clock: Callable[[], datetime] = utcnow,
     ) -> None:
-        if not prefix:
-            raise ValueError("prefix must not be empty: other keys live in the same database")
+        if not _PREFIX.fullmatch(prefix):
+            raise ValueError(
+                f"prefix {prefix!r} needs a hash tag in braces, so that all keys are on one node of"
+                " a cluster, and a separator at its end: '{notes}:', say"
+            )
         if timeout_seconds <= 0:
             raise ValueError(f"timeout_seconds must be more than 0, got {timeout_seconds}")
         self._client = client
@@ -81,6 +87,16 @@ class RedisSessionStore:
         self.max_data_bytes = _data.check_limit(max_data_bytes)
         self._timeout = timeout_seconds
         self._clock = clock
+
+    @property
+    def address(self) -> str | None:
+        """Where the server is, for the log: without user and password; None for several."""
+        pool = getattr(self._client, "connection_pool", None)  # a cluster's client has none
+        given: dict[str, Any] = getattr(pool, "connection_kwargs", {})
+        place = given.get("path")
+        if place is None and "host" in given:
+            place = f"{given['host']}:{given.get('port', 6379)}"
+        return None if place is None else f"{place}/{given.get('db') or 0}"
 
     async def create(self, session: Session, *, max_per_user: int | None = None) -> Session:
         """See :class:`~tijolo.sessions.SessionStore`."""

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from tijolo.core import hash_opaque_token, utcnow
 from tijolo.sessions._keeper import SessionKeeper
+from tijolo.sessions._shapes import check_store, check_verifier
 from tijolo.sessions.credentials import (
     CredentialVerifier,
     LoginThrottle,
@@ -46,6 +47,9 @@ class SessionAuth(SessionKeeper):
         on_event: Told of sign-ins, sign-outs and the rest, after they happened.
         metrics: Counts the same, and the searches for sessions.
         clock: The time of day, aware.
+
+    Raises:
+        TypeError: A store without one of the steps, a verifier without ``async def authenticate``.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class SessionAuth(SessionKeeper):
         metrics: SessionMetrics | None = None,
         clock: Callable[[], datetime] = utcnow,
     ) -> None:
+        check_store(store)
+        check_verifier(verifier)
         report = SessionReporter(on_event, metrics, clock)
         super().__init__(
             store=store,
@@ -134,6 +140,9 @@ class SessionAuth(SessionKeeper):
 
         Returns:
             The session, and the value for the cookie.
+
+        Raises:
+            TypeError: ``user_id`` is no UUID.
         """
         new, value = self.prepare_login(
             user_id=user_id,
@@ -158,6 +167,7 @@ class SessionAuth(SessionKeeper):
         amr: Iterable[str] = ("pwd",),
     ) -> tuple[Session, str]:
         """What :meth:`login` returns, before :meth:`begin` makes it true."""
+        _check_user_id(user_id)
         value, session_id = new_session_id()
         now = self.now()
         lifetime = self.settings.session_lifetime(remember=remember, roles=roles)
@@ -222,3 +232,11 @@ class SessionAuth(SessionKeeper):
             await self.store.delete(old.session_id)
             self._forget(old.session_id)
         return made
+
+
+def _check_user_id(user_id: object) -> None:
+    if not isinstance(user_id, UUID):
+        raise TypeError(
+            f"the user's id must be a uuid.UUID, got {type(user_id).__name__}; give users with"
+            " other ids a UUID beside it, and the session that"
+        )

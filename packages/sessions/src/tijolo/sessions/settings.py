@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tijolo.core import Environment
+from tijolo.web.settings import StringList
 
 _log = logging.getLogger("tijolo.sessions")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -38,6 +47,29 @@ class RoleLifetime(BaseModel):
 
     ttl_seconds: int | None = Field(default=None, ge=60)
     absolute_seconds: int | None = Field(default=None, ge=60)
+
+
+def _by_role(value: object) -> object:
+    """The clocks by role, from the JSON of an environment variable too."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value or "{}")
+        except ValueError:
+            value = None
+    if not isinstance(value, Mapping) or not all(
+        map(_may_be_lifetime, cast("Mapping[object, object]", value).values())
+    ):
+        raise ValueError(
+            'expected a JSON object of clocks by role, each with "ttl_seconds",'
+            ' "absolute_seconds" or both and no other key, such as {"admin": {"ttl_seconds": 1800}}'
+        )
+    return cast("object", value)
+
+
+def _may_be_lifetime(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return cast("Mapping[object, object]", value).keys() <= RoleLifetime.model_fields.keys()
+    return isinstance(value, RoleLifetime)
 
 
 class SessionSettings(BaseSettings):
@@ -70,7 +102,9 @@ class SessionSettings(BaseSettings):
     SESSION_REMEMBER_TTL_SECONDS: int = Field(default=2_592_000, ge=60)
     """Idle clock of who asked to be remembered."""
     SESSION_REMEMBER_ABSOLUTE_SECONDS: int = Field(default=7_776_000, ge=60)
-    SESSION_ROLE_LIFETIMES: dict[str, RoleLifetime] = {}
+    SESSION_ROLE_LIFETIMES: Annotated[
+        dict[str, RoleLifetime], NoDecode, BeforeValidator(_by_role)
+    ] = {}
     """By role, as JSON: ``{"admin": {"ttl_seconds": 1800, "absolute_seconds": 43200}}``. The
     shortest clock counts, remembered or not."""
     SESSION_MAX_PER_USER: int = Field(default=20, ge=1, le=1000)
@@ -89,9 +123,9 @@ class SessionSettings(BaseSettings):
     SESSION_COOKIE_HTTPONLY: bool = True
     """Cannot be switched off: no script has a use for the id."""
     SESSION_COOKIE_SAMESITE: Literal["lax", "strict", "none"] = "lax"
-    SESSION_TRUSTED_ORIGINS: list[str] = []
+    SESSION_TRUSTED_ORIGINS: StringList = []
     """Other origins whose pages may open WebSockets with the session, and write where no
-    ``CSRFMiddleware`` is: a JSON list, such as ``["https://app.example.com"]``."""
+    ``CSRFMiddleware`` is, such as ``https://app.example.com``; several with commas between."""
 
     SESSION_USER_CHECK_SECONDS: float = Field(default=5.0, ge=0, le=300)
     """How long it is believed that a user may stay signed in; 0 asks at every request."""
@@ -175,8 +209,9 @@ class SessionSettings(BaseSettings):
         environment: Environment | None = getattr(self, "ENVIRONMENT", None)
         if environment is not None and not environment.is_development:
             raise ValueError(
-                f"SESSION_COOKIE_SECURE=false sends the session in the clear and is refused with"
-                f" ENVIRONMENT={environment.value}"
+                "SESSION_COOKIE_SECURE=false sends the session in the clear and is refused with"
+                f" ENVIRONMENT={environment.value}; unset it, or where this is development set"
+                " ENVIRONMENT=development"
             )
 
     def _check_given_prefix(self) -> None:

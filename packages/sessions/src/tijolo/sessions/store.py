@@ -25,6 +25,8 @@ class SessionStore(Protocol):
     Any method raises :class:`~tijolo.sessions.SessionStoreUnavailableException` when the store
     does not answer, or not in time. Data are JSON values by name; TypeError or ValueError for
     others, :class:`~tijolo.sessions.SessionDataTooLargeException` for more than the store's limit.
+
+    Where a store has ``address: str``, without credentials, the log names it by that.
     """
 
     async def create(self, session: Session, *, max_per_user: int | None = None) -> Session:

@@ -37,6 +37,17 @@ def add_outer_middleware(app: FastAPI, *layers: Middleware) -> None:
     app.build_middleware_stack = build_with_layers  # type: ignore[method-assign]
 
 
+def add_middleware(app: FastAPI, layer: Middleware) -> None:
+    """Put ``layer`` where ``app.add_middleware`` does, once it is known to accept its arguments.
+
+    Raises:
+        ValueError: when the layer refuses its arguments.
+    """
+    cls, args, kwargs = layer
+    cls(app, *args, **kwargs)
+    app.add_middleware(cls, *args, **kwargs)
+
+
 def add_inner_middleware(app: FastAPI, layer: Middleware) -> None:
     """Put ``layer`` inside whatever ``app.add_middleware`` and ``middleware=`` add.
 

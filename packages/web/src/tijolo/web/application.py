@@ -14,7 +14,7 @@ from tijolo.core import BaseAppSettings, Environment
 from tijolo.observability import HealthConfig, make_health_router
 from tijolo.web._limits import Limits
 from tijolo.web._metrics import Measured
-from tijolo.web._outer import add_inner_middleware, add_outer_middleware
+from tijolo.web._outer import add_inner_middleware, add_middleware, add_outer_middleware
 from tijolo.web.body_limit import BodySizeLimitMiddleware
 from tijolo.web.client_ip import TrustedProxyMiddleware
 from tijolo.web.cors import cors_layer
@@ -115,9 +115,10 @@ def create_app(
     if limits.idempotency is not None:
         add_inner_middleware(app, limits.idempotency)
     if web.REQUEST_TIMEOUT_SECONDS is not None:
-        app.add_middleware(RequestTimeoutMiddleware, seconds=web.REQUEST_TIMEOUT_SECONDS)
+        seconds = web.REQUEST_TIMEOUT_SECONDS
+        add_middleware(app, Middleware(RequestTimeoutMiddleware, seconds=seconds))
     if isinstance(settings, CSRFSettings):
-        app.add_middleware(CSRFMiddleware, **csrf_options(settings))
+        add_middleware(app, Middleware(CSRFMiddleware, **csrf_options(settings)))
     _catch_everything(app, limits.limiter)
     measured = Measured(app, settings, metrics)
     add_outer_middleware(app, *_layers(app, settings, web, measured))

@@ -134,6 +134,10 @@ class CSRFMiddleware:
         self._header = header_name.lower().encode("ascii")
         name = re.escape(self.cookie_name.encode("ascii"))
         self._cookie = re.compile(rb"(?:^|;)[ \t]*" + name + rb"=([^;]*)")
+        self._hint = (
+            " A browser says so in Sec-Fetch-Site or Origin; a program sends"
+            f" Sec-Fetch-Site: same-origin, or a CSRF token in {header_name} and its cookie."
+        )
         self._exempt = frozenset(name.lower().encode("ascii") for name in exempt_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,8 +150,8 @@ class CSRFMiddleware:
             await self.app(scope, receive, page.send)
             return
         headers = dict(scope["headers"])
-        allowed = self._by_headers(scope, headers)
-        if allowed is None:
+        allowed = said = self._by_headers(scope, headers)
+        if said is None:
             token = headers.get(self._header)
             if token is None and self._is_form(headers):
                 receive = body = ReplayedBody(receive)
@@ -159,7 +163,9 @@ class CSRFMiddleware:
             page.confirmed = True
             await self.app(scope, receive, page.send)
         else:
-            await _refusal(scope)(scope, receive, send)
+            # a token cannot help where the headers name another site
+            hint = self._hint if said is None else ""
+            await _refusal(scope, hint)(scope, receive, send)
 
     def _by_headers(self, scope: Scope, headers: dict[bytes, bytes]) -> bool | None:
         """What the request's headers say; None where they say nothing."""
@@ -339,14 +345,14 @@ def _may_be_kept(header: tuple[bytes, bytes]) -> bool:
     return name.lower() == b"cache-control" and b"no-store" not in value.lower()
 
 
-def _refusal(scope: Scope) -> ASGIApp:
+def _refusal(scope: Scope, hint: str) -> ASGIApp:
     name_the_route(scope)
     _log.info("a request was refused: nothing confirms that this service's own page made it")
     return problem_response(
         scope,
         403,
         code=CSRF_VALIDATION_FAILED,
-        detail="Nothing confirms that a page of this service made the request.",
+        detail=f"Nothing confirms that a page of this service made the request.{hint}",
     )
 
 

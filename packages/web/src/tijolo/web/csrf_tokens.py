@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 from pydantic import SecretStr
 
+from tijolo.core.secret_check import HOW_TO_MAKE_ONE
+
 MIN_KEY_BYTES = 32
 _SALT_BYTES = 16
 _TOKEN_CHARACTERS = 64  # of 16 + 32 bytes, in base64 without padding
@@ -76,7 +78,10 @@ class _Key:
         text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
         raw = text.encode("utf-8", "surrogatepass")
         if len(raw.strip()) < MIN_KEY_BYTES:
-            raise ValueError(f"a CSRF secret must have {MIN_KEY_BYTES} bytes or more")
+            raise ValueError(
+                f"a CSRF secret (CSRF_SECRET) must have {MIN_KEY_BYTES} bytes or more, in"
+                f" development too; make one with: {HOW_TO_MAKE_ONE}"
+            )
         # derived, so that a secret that also signs other things says nothing there
         key = hmac.digest(raw, b"tijolo.csrf.v1", "sha256").ljust(64, b"\0")
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))

@@ -47,7 +47,7 @@ def make_app_exception_handler(*, log_level: int = logging.INFO) -> AppException
     """Build the handler of ``AppException``.
 
     Args:
-        log_level: Level for 4xx; a 5xx is logged as ERROR with its traceback.
+        log_level: Level for 4xx; a 5xx is logged as ERROR, with its traceback unless it is a 503.
     """
 
     async def handler(request: Request, exc: AppException) -> Response:
@@ -164,12 +164,20 @@ def log_failure(
     with_traceback: bool = True,
     message: str = "unhandled %s in %s %s",
 ) -> None:
-    """Log ``exc`` once, marked with ``HTTP_500_MARKER`` and with the request's id."""
-    shown = _without_values(exc)
+    """Log ``exc`` once, marked with ``HTTP_500_MARKER`` and with the request's id.
+
+    A 503 that was raised on purpose is one line: while something is down, each request has one.
+    """
+    shown, name = _without_values(exc), type(exc).__name__
+    if isinstance(exc, AppException) and status == 503:
+        # the cause's type alone: its text may hold an address with a password
+        cause = "" if exc.__cause__ is None else f" ({type(exc.__cause__).__name__})"
+        name, with_traceback = f"503 {exc.code}{cause}", False
+        message = message.removeprefix("unhandled ")
     _log.log(
         level,
         message,
-        type(exc).__name__,
+        name,
         scope.get("method", "WEBSOCKET"),
         route_template(scope),
         exc_info=(type(shown), shown, shown.__traceback__) if with_traceback else None,

@@ -68,6 +68,11 @@ class DatabaseSessionStore:
         self._timeout = timeout_seconds
         self._clock = clock
 
+    @property
+    def address(self) -> str:
+        """Where the database is, for the log: without the password."""
+        return self._db.db_url_safe
+
     async def create(self, session: Session, *, max_per_user: int | None = None) -> Session:
         """See :class:`~tijolo.sessions.SessionStore`."""
         data = _data.merge({}, _data.encode(session.data), (), limit=self.max_data_bytes)
