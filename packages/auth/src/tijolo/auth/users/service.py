@@ -34,6 +34,6 @@ class UserAuthService(AccountMethods, LoginMethods, RecoveryMethods):
         clock: The time.
 
     Raises:
-        InsecureAuthSettingsError: There is no ``email``, or tokens would be handed out in answers
-            outside development.
+        InsecureAuthSettingsError: There is no ``email``; or, outside development, tokens would be
+            handed out in answers, or shown by a ``ConsoleBackend``.
     """
