@@ -13,6 +13,7 @@ from tijolo.auth.jwt_utils import JWTUtils
 from tijolo.auth.password_policy import PasswordPolicy
 from tijolo.auth.passwords import PasswordUtils
 from tijolo.auth.revocation import RevocationStore
+from tijolo.auth.roles import RoleHierarchy
 from tijolo.auth.settings import JWTSettings
 from tijolo.auth.token_issuer import TokenIssuer
 from tijolo.auth.user_settings import AuthSettings
@@ -66,6 +67,7 @@ class Composition:
         policy: PasswordPolicy | None = None,
         second_factor: SecondFactor | None = None,
         throttle: Any | None = None,
+        hierarchy: RoleHierarchy | None = None,
         on_event: OnEvent | None = None,
         clock: Callable[[], datetime] = utcnow,
     ) -> None:
@@ -89,6 +91,7 @@ class Composition:
         self.policy = policy or PasswordPolicy(min_length=auth_settings.AUTH_PASSWORD_MIN_LENGTH)
         self.second_factor = second_factor
         self.throttle = throttle
+        self.hierarchy = hierarchy
         self.outbox = Outbox(limit=auth_settings.AUTH_MAIL_QUEUE_LIMIT)
         self.tokens = OneTimeTokens(token_model, clock=clock)
         self.events = Events(on_event, clock=clock)
@@ -110,6 +113,7 @@ class Composition:
             events=self.events,
             endings=Outbox(limit=settings.AUTH_MAIL_QUEUE_LIMIT),
             clock=clock,
+            hierarchy=self.hierarchy,
         )
 
     def _make_families(self, clock: Callable[[], datetime]) -> RefreshFamilies | None:
