@@ -7,6 +7,7 @@ run here is preceded by ``<!-- skip: next "reason" -->``.
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 import unittest
@@ -54,6 +55,16 @@ def test_the_database_of_the_front_page_may_be_there_already(tmp_path):
             [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_paragraph_of_the_page_was_merged_with_itself(page):
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    paragraphs = [part for part in text.split("\n\n") if not part.lstrip().startswith("|")]
+    targets = [re.findall(r"\]\(([^)]+)\)", part) for part in paragraphs]
+
+    assert not re.search(r"^(<{7}|={7}|>{7})", text, flags=re.MULTILINE)
+    assert [found for found in targets if len(set(found)) != len(found)] == []
 
 
 def test_every_package_has_a_page_that_runs_an_example():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from types import SimpleNamespace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from sqlalchemy import MetaData
 from tijolo.auth import HashService, JWTSettings, PasswordUtils
 from tijolo.auth.throttle import LoginThrottle, LoginThrottleSettings
 from tijolo.auth.users import (
+    AuthEvent,
     AuthSettings,
     BaseUserModel,
     UserAuthService,
@@ -61,8 +63,17 @@ class NoMail:
 
 
 @pytest_asyncio.fixture
-async def shop(tmp_path: Any) -> AsyncIterator[Any]:
-    """A service whose users, and their sessions, are in one database."""
+async def shop(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[Any]:
+    """A service whose users, and their sessions, are in one database.
+
+    Its parameter is how many seconds the user check is believed.
+    """
+    heard: list[Callable[[AuthEvent], Awaitable[Any]]] = []
+
+    async def on_event(event: AuthEvent) -> None:
+        for hear in heard:
+            await hear(event)
+
     db = AsyncDatabaseManager(
         f"sqlite+aiosqlite:///{tmp_path}/shop.db",
         environment="test",
@@ -80,6 +91,7 @@ async def shop(tmp_path: Any) -> AsyncIterator[Any]:
         email=NoMail(),
         hashing=HashService(PasswordUtils(rounds=10), workers=1),
         second_factor=Codes(),
+        on_event=on_event,
         throttle=LoginThrottle(
             MemoryRateLimitStore(), LoginThrottleSettings(AUTH_LOGIN_MAX_PER_ACCOUNT=3)
         ),
@@ -87,7 +99,7 @@ async def shop(tmp_path: Any) -> AsyncIterator[Any]:
     sessions = SessionAuth(
         store=DatabaseSessionStore(db, MemberSession),
         settings=SessionSettings(
-            SESSION_USER_CHECK_SECONDS=0,
+            SESSION_USER_CHECK_SECONDS=getattr(request, "param", 0),
             SESSION_ROLE_LIFETIMES={"admin": {"ttl_seconds": 600}},
         ),
         verifier=accounts,
@@ -104,7 +116,9 @@ async def shop(tmp_path: Any) -> AsyncIterator[Any]:
         await accounts.create_user(
             session, email="bia@exemplo.com.br", password=PASSWORD, name="Bia"
         )
-    yield SimpleNamespace(app=app, db=db, accounts=accounts, ana_id=ana.id)
+    yield SimpleNamespace(
+        app=app, db=db, accounts=accounts, ana_id=ana.id, sessions=sessions, heard=heard
+    )
     await accounts.disconnect()
     await accounts.hashing.disconnect()
     await db.disconnect()
@@ -167,6 +181,27 @@ async def test_what_raises_the_epoch_ends_the_sessions(shop: Any, what: str) -> 
     assert (await client.get("/auth/session/me")).status_code == 401
     assert (await other.get("/auth/session/me")).status_code == 200
     assert (await login(client)).status_code == (401 if what == "status" else 200)
+
+
+@pytest.mark.parametrize("shop", [60], indirect=True)
+async def test_the_event_ends_the_sessions_at_once_where_the_check_is_believed(shop: Any) -> None:
+    page = ModuleType("page_of_sessions")  # the hook is the page's own
+    text = (Path(__file__).parents[2] / "docs/sessions.md").read_text("utf-8")
+    (hook,) = [part for part in text.split("```python\n") if "ENDED_EVERYWHERE" in part]
+    page.__dict__["sessions"] = shop.sessions
+    exec(hook.partition("```")[0], page.__dict__)
+    client, other = browser(shop), browser(shop)
+    for end in (None, page.on_auth_event):
+        shop.heard[:] = [] if end is None else [end]
+        assert (await login(client)).status_code == 200
+        assert (await login(other, "bia", code="123456")).status_code == 200
+        assert (await client.get("/auth/session/me")).status_code == 200
+        async with shop.db.transaction() as session:
+            ana = await session.get(Member, shop.ana_id)
+            await shop.accounts.logout_everywhere(session, ana)
+        answer = await client.get("/auth/session/me")
+        assert answer.status_code == (200 if end is None else 401)
+        assert (await other.get("/auth/session/me")).status_code == 200
 
 
 async def test_all_spellings_of_an_address_are_counted_as_one(shop: Any) -> None:

@@ -255,6 +255,30 @@ def test_a_claim_of_the_wrong_type_is_not_believed(verifier, claims, name, value
         verifier.verify(signed(claims))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"iss": "https://evil.example\n" + "x" * 900}, "iss is 'https://evil.example\\n"),
+        ({"aud": ["desejos"]}, "aud is ('desejos',), none of ('shop',)"),
+    ],
+)
+def test_the_log_says_why_a_token_of_another_issuer_or_audience_is_refused(
+    verifier, claims, caplog, wrong, reason
+):
+    caplog.set_level("INFO", "tijolo.auth")
+    token = signed({**claims, **wrong})
+    with pytest.raises(InvalidTokenException) as refused:
+        verifier.verify(token)
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "tijolo.auth"]
+    assert reason in said
+    assert len(said) < 400
+    assert token not in said
+    assert "evil" not in str(refused.value.detail)
+    with pytest.raises(InvalidTokenException):
+        verifier.verify(signed({**claims, **wrong}, secret=SECRET + "x"))
+    assert len(caplog.records) == 1  # what nobody of ours has signed cannot fill the log
+
+
 def test_another_issuer_or_audience_is_refused(verifier, claims):
     for change in (
         {"iss": "https://auth.example/"},

@@ -71,7 +71,7 @@ def test_there_is_no_default_secret():
             make(JWT_SECRET=unfit)
         assert f"{unfit!r}" not in str(error.value)
         assert unfit == "short" or unfit not in str(error.value)
-    with pytest.raises(InvalidKeyError, match="32 bytes"):
+    with pytest.raises(InvalidKeyError, match=r"^JWT_SECRET: .*32 bytes.*token_urlsafe"):
         make(JWT_SECRET="short", ENVIRONMENT="development").key_ring()
 
 
@@ -85,10 +85,10 @@ def test_no_error_shows_a_secret():
 
 def test_keys_and_algorithm_fit_together():
     for values, match in (
-        ({"JWT_ALGORITHM": "none"}, "'none' is not among"),
+        ({"JWT_ALGORITHM": "none"}, "JWT_ALGORITHM: 'none' is not among"),
         ({"JWT_ALGORITHM": "ES256"}, "JWT_SECRET is for HS256, not ES256"),
         ({"JWT_SECRET": None, "JWT_PRIVATE_KEY": pem()}, "such as ES256"),
-        ({"JWT_KEYS": [{"algorithm": "XX"}]}, "'XX' is not among"),
+        ({"JWT_KEYS": [{"algorithm": "XX"}]}, "JWT_KEYS: 'XX' is not among"),
     ):
         with pytest.raises(ValidationError, match=match):
             make(**values)
@@ -110,6 +110,46 @@ def test_a_private_key_comes_as_text_or_as_a_file(tmp_path):
         with pytest.raises(InvalidKeyError, match="private key") as error:
             settings.key_ring()
         assert value not in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_named_and_a_key_that_lost_its_head_is_not(tmp_path):
+    body = pem().splitlines()[1]
+    for value, shown in ((str(tmp_path / "keys" / "jwt.pem"), True), (body, False)):
+        settings = make(JWT_SECRET=None, JWT_ALGORITHM="ES256", JWT_PRIVATE_KEY=value)
+        with pytest.raises(InvalidKeyError, match=r"^JWT_PRIVATE_KEY: the private key") as error:
+            settings.key_ring()
+        assert (value in str(error.value)) is shown
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({}, "JWT_SECRET"),
+        ({"JWT_JWKS_URL": "https://auth/jwks"}, "JWT_SECRET"),
+        (
+            {"JWT_SECRET": None, "JWT_ALGORITHM": "ES256", "JWT_PRIVATE_KEY": pem()},
+            "JWT_PRIVATE_KEY",
+        ),
+        (
+            {
+                "JWT_SECRET": None,
+                "JWT_JWKS_URL": "https://auth/jwks",
+                "JWT_KEYS": [{"algorithm": "HS256", "secret": OTHER}],
+            },
+            "JWT_KEYS",
+        ),
+    ],
+)
+def test_a_consumer_that_could_sign_is_warned_whatever_it_has(values, named):
+    found = check_auth_settings(make(AUTH_SERVICE_ROLE="consumer", **values))
+    (message,) = [problem.message for problem in found if problem.code == "CONSUMER_CAN_SIGN"]
+    assert f"has {named} can" in message
+    assert not {"CONSUMER_CAN_SIGN"} & {p.code for p in check_auth_settings(make(**values))}
+
+
+def test_a_consumer_with_a_jwks_alone_is_not_warned():
+    settings = make(AUTH_SERVICE_ROLE="consumer", JWT_SECRET=None, JWT_JWKS_URL="https://auth/jwks")
+    assert "CONSUMER_CAN_SIGN" not in {p.code for p in check_auth_settings(settings)}
 
 
 def test_further_keys_rotate_by_schedule(monkeypatch):

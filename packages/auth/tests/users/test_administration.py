@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("email_validator")
 
-from tijolo.auth import Principal, TokenVerifier
+from tijolo.auth import ROLE_HIERARCHY, Principal, TokenVerifier
 from tijolo.auth.users import EpochChecker, OneTimeTokenException, UserStatus
-from tijolo.core import InvalidTokenException, NotFoundException
+from tijolo.core import InvalidTokenException, NotFoundException, ValidationException
 
 PASSWORD = "cavalo correto bateria"
 EMAIL = "ana@exemplo.com.br"
@@ -130,6 +130,33 @@ async def test_a20_roles_are_those_of_the_last_change(call, ana, login, checker,
 async def test_roles_are_a_list(call, ana):
     with pytest.raises(TypeError, match="'editor'"):
         await call("set_roles", ana, "editor")
+
+
+@pytest.mark.parametrize("role", ["", "  ", "x" * 65, "wri\nter", "wri\u202eter"])
+async def test_a_role_is_a_name_of_bounded_length(call, ana, role):
+    with pytest.raises(ValidationException) as refused:
+        await call("set_roles", ana, [role])
+    assert refused.value.code == "INVALID_ROLE"
+    with pytest.raises(ValidationException) as refused:
+        await call("create_user", email="bia@exemplo.com.br", roles=[role])
+    assert refused.value.code == "INVALID_ROLE"
+
+
+async def test_a_role_is_a_text(call, ana):
+    for wrong in (1, None, b"editor", ["editor"]):
+        with pytest.raises(TypeError, match="a role is a text"):
+            await call("set_roles", ana, [wrong])
+
+
+async def test_where_the_roles_are_known_no_other_is_given(make_service, call, ana, login):
+    await call("set_roles", ana, ["caixa"])  # before the service said which there are
+    knows = make_service(hierarchy=ROLE_HIERARCHY)
+    with pytest.raises(ValidationException, match=r"'wirter' is not among the roles.*writer"):
+        await call("set_roles", ana, ["caixa", "wirter"], on=knows)
+    await call("set_roles", ana, ["caixa", "writer"], on=knows)
+    assert (await login()).roles == {"user", "caixa", "writer"}
+    with pytest.raises(ValidationException, match="caixa"):
+        await call("create_user", email="bia@exemplo.com.br", roles=["caixa"], on=knows)
 
 
 async def test_roles_that_are_changed_in_place_are_saved(call, ana, db, names):

@@ -855,3 +855,9 @@ async def test_mails_are_in_the_readers_language(client, mailbox, service):
         await client.post("/auth/signup", json=account, headers=headers)
         await service.outbox.drain()
         assert mailbox.mails[-1].locale == locale, language
+
+
+def test_a_manager_is_no_session_factory(service, db):
+    with pytest.raises(TypeError, match=r"db\.session_dependency") as refused:
+        make_auth_router(service, session_factory=db)
+    assert "session_factory" in str(refused.value)

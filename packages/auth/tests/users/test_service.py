@@ -15,6 +15,7 @@ from sqlalchemy import MetaData
 
 import tijolo.auth.users
 from tijolo.auth import AuthSettings, HashService, InsecureAuthSettingsError, PasswordUtils
+from tijolo.auth.user_settings import LINKS
 from tijolo.auth.users import (
     AuthEvent,
     BaseUserModel,
@@ -78,6 +79,31 @@ def test_a1_tokens_are_in_answers_only_in_development(make_service, db, mailbox)
         make_service(settings=echo, db=forgotten)
     assert make_service(settings=echo, email=None)
     assert make_service(auth_settings=InProduction(ENVIRONMENT="local", **echo), email=None)
+
+
+def test_outside_development_no_link_goes_to_the_console(make_service, mailbox):
+    email = pytest.importorskip("tijolo.email")
+    console = email.EmailUtils.with_backend(email.ConsoleBackend(), from_addr="loja@loja.example")
+    for environment in ("staging", "production"):
+        settings = InProduction(ENVIRONMENT=environment)
+        with pytest.raises(InsecureAuthSettingsError, match="for development"):
+            make_service(auth_settings=settings, email=console)
+        assert make_service(auth_settings=settings, email=mailbox)
+    with pytest.raises(InsecureAuthSettingsError, match="ConsoleBackend"):
+        make_service(db=AsyncDatabaseManager("sqlite://"), email=console)
+    assert make_service(auth_settings=InProduction(ENVIRONMENT="local"), email=console)
+    assert make_service(email=console)
+
+
+async def test_outside_development_links_to_this_machine_are_warned_of(make_service, caplog):
+    quiet = make_service(auth_settings=InProduction(ENVIRONMENT="local"))
+    await quiet.connect()
+    assert "LOCAL_LINK" not in caplog.text
+    unset = make_service(auth_settings=InProduction())
+    await unset.connect()
+    said = [record.getMessage() for record in caplog.records]
+    warned = [line for line in said if line.startswith("LOCAL_LINK")]
+    assert [line.split()[1] for line in warned] == list(LINKS)
 
 
 async def test_a1_in_development_the_token_is_returned_for_who_has_an_account(make_service, call):

@@ -119,12 +119,12 @@ def _problems(settings: BaseModel) -> Iterator[Finding]:
 
 def _key_problems(settings: JWTSettings) -> Iterator[Finding]:
     verifies_only = settings.JWT_JWKS_URL is not None or settings.AUTH_SERVICE_ROLE == "consumer"
-    shares_secret = settings.JWT_JWKS_URL is None and settings.JWT_ALGORITHM.startswith("HS")
-    if settings.AUTH_SERVICE_ROLE == "consumer" and shares_secret:
+    signing = _what_signs(settings)
+    if settings.AUTH_SERVICE_ROLE == "consumer" and signing:
         yield (
             "warning",
             "CONSUMER_CAN_SIGN",
-            "a consumer that has the secret can make tokens; publish a JWKS of ES256 or EdDSA",
+            f"a consumer that has {' and '.join(signing)} can make tokens; it needs the JWKS alone",
         )
     if settings.JWT_ISSUER == DEFAULT_ISSUER:
         yield (
@@ -142,6 +142,17 @@ def _key_problems(settings: JWTSettings) -> Iterator[Finding]:
             yield "error", "UNUSABLE_KEY", str(error)
         return
     yield from _ring_problems(settings, ring, verifies_only=verifies_only)
+
+
+def _what_signs(settings: JWTSettings) -> list[str]:
+    """The settings that hold what signs, whether or not it is used."""
+    given = {
+        "JWT_SECRET": settings.JWT_SECRET,
+        "JWT_PRIVATE_KEY": settings.JWT_PRIVATE_KEY,
+    }
+    names = [name for name, value in given.items() if value and value.get_secret_value()]
+    further = any(key.secret or key.private_key for key in settings.JWT_KEYS)
+    return [*names, "JWT_KEYS"] if further else names
 
 
 def _ring_problems(

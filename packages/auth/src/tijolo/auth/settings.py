@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -14,11 +15,14 @@ from tijolo.auth.key_ring import KeyRing
 from tijolo.auth.keys import ALGORITHMS, InvalidKeyError, KeySchedule, TokenKey
 from tijolo.auth.revocation import FailureMode, TokenMode
 from tijolo.core import SigningSecret
+from tijolo.core.secret_check import HOW_TO_MAKE_ONE
 
 DEFAULT_ISSUER = "tijolo"
 """``JWT_ISSUER`` until one is named."""
 
 _MAX_PEM_BYTES = 65_536
+_NAME_OF_A_FILE = re.compile(r"[\w./\\:-]{1,250}\.(pem|key|p8|crt|pub|txt)")
+"""Base64 has no dot."""
 
 
 def _split(value: object) -> object:
@@ -126,9 +130,11 @@ class JWTSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:
-        for algorithm in [self.JWT_ALGORITHM, *(key.algorithm for key in self.JWT_KEYS)]:
+        named = [("JWT_ALGORITHM", self.JWT_ALGORITHM)]
+        for name, algorithm in named + [("JWT_KEYS", key.algorithm) for key in self.JWT_KEYS]:
             if algorithm not in ALGORITHMS:
-                raise ValueError(f"{algorithm!r} is not among {', '.join(sorted(ALGORITHMS))}")
+                known = ", ".join(sorted(ALGORITHMS))
+                raise ValueError(f"{name}: {algorithm!r} is not among {known}")
         if self.JWT_ALGORITHM.startswith("HS"):
             if (self.JWT_PRIVATE_KEY or self.JWT_PUBLIC_KEY) and not self.JWT_SECRET:
                 raise ValueError(
@@ -164,19 +170,31 @@ class JWTSettings(BaseSettings):
         """
         keys = [key.token_key() for key in self.JWT_KEYS]
         if self._own_key:
-            keys.append(
-                _key(
-                    self.JWT_ALGORITHM,
-                    self.JWT_KEY_ID,
-                    self.JWT_SECRET,
-                    self.JWT_PRIVATE_KEY,
-                    self.JWT_PUBLIC_KEY,
-                    KeySchedule(),
-                )
-            )
+            keys.append(self._make_own_key())
         if not keys:
             raise ValueError("these settings have no keys of their own; use a JWKSClient")
         return KeyRing(keys)
+
+    def _make_own_key(self) -> TokenKey:
+        try:
+            return _key(
+                self.JWT_ALGORITHM,
+                self.JWT_KEY_ID,
+                self.JWT_SECRET,
+                self.JWT_PRIVATE_KEY,
+                self.JWT_PUBLIC_KEY,
+                KeySchedule(),
+            )
+        except InvalidKeyError as error:
+            if self.JWT_ALGORITHM.startswith("HS"):
+                advice = f"JWT_SECRET: {error}; make one with: {HOW_TO_MAKE_ONE}"
+            else:
+                names = {
+                    "JWT_PRIVATE_KEY": self.JWT_PRIVATE_KEY,
+                    "JWT_PUBLIC_KEY": self.JWT_PUBLIC_KEY,
+                }
+                advice = f"{', '.join(name for name, key in names.items() if key)}: {error}"
+            raise InvalidKeyError(advice) from None
 
 
 class TokenSettings(BaseSettings):
@@ -227,7 +245,9 @@ def _pem(text: str, what: str) -> str:
     except InvalidKeyError:
         raise
     except (OSError, ValueError) as error:
-        # not the value: it may be a key that lost its first line
+        # the value only where it is the name of a file: it may be a key that lost its first line
+        shown = f": {text!r}" if _NAME_OF_A_FILE.fullmatch(text) else ""
         raise InvalidKeyError(
-            f"the {what} is neither PEM text nor a file that can be read ({type(error).__name__})"
+            f"the {what} is neither PEM text nor a file that can be read"
+            f" ({type(error).__name__}{shown})"
         ) from None

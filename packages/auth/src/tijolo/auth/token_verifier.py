@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -28,6 +29,7 @@ from tijolo.core import InvalidTokenException
 if TYPE_CHECKING:
     from tijolo.auth.settings import JWTSettings
 
+_log = logging.getLogger("tijolo.auth")
 _LEAST_CLAIMS = frozenset({"iss", "exp", "aud", "sub", "iat"})
 
 
@@ -155,6 +157,7 @@ class TokenVerifier:
         check_times(claims, now, self.leeway_seconds)
         audience = text_list(get("aud"))
         if get("iss") != self.issuer or self._accepted.isdisjoint(audience):
+            self._log_stranger(get("iss"), audience)
             raise InvalidTokenException
         texts = subject, token_id, session_id, client_id, acr, scope = (
             get("sub"), get("jti"), get("sid"), get("client_id"), get("acr"), get("scope")
@@ -188,3 +191,10 @@ class TokenVerifier:
                 "claims": freeze(claims),
             }
         )
+
+    def _log_stranger(self, issuer: object, audience: tuple[str, ...]) -> None:
+        # one of our keys has signed it: a setting is wrong, mostly, and nobody can flood the log
+        if issuer != self.issuer:
+            _log.info("a token was refused: iss is %.200r, not %r", issuer, self.issuer)
+        else:
+            _log.info("a token was refused: aud is %.200r, none of %r", audience, self.audience)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tijolo.core import Environment
+from tijolo.db._lacking import log
 from tijolo.db.errors import (
     OUTCOME_UNKNOWN,
     commit_error,
+    is_unexplained,
     raise_scrubbed,
     raise_translated,
     summary,
@@ -20,6 +22,8 @@ from tijolo.db.hooks import BOUNDARY, run_hooks
 
 DEBUG = "tijolo_debug"
 READ_ONLY = "tijolo_read_only"
+LACKING = "tijolo_lacking"
+"""In development: what says which table or column of the models is not there."""
 _logger = logging.getLogger("tijolo.db")
 
 
@@ -37,6 +41,7 @@ async def boundary(session: AsyncSession) -> AsyncGenerator[AsyncSession, None]:
             await session.flush()
         except BaseException as exc:
             await _abandon(session)
+            await _say_what_is_lacking(session, exc)
             raise_translated(exc, debug=_debug(session))
             raise
         if not session.info.get(READ_ONLY):
@@ -70,6 +75,14 @@ async def _abandon(session: AsyncSession, *, known: bool = True) -> None:
     finally:
         if known:  # also where the request is given up meanwhile
             await run_hooks(session, committed=False)
+
+
+async def _say_what_is_lacking(session: AsyncSession, exc: BaseException) -> None:
+    ask: Callable[[], Awaitable[str | None]] | None = session.info.get(LACKING)
+    if ask is None or not is_unexplained(exc):
+        return
+    with suppress(Exception):  # it only adds to the error that is on its way
+        log(await ask())
 
 
 def _debug(session: AsyncSession) -> bool:

@@ -110,6 +110,11 @@ def translate(exc: BaseException, *, message: str | None = None) -> AppException
     return ServiceUnavailableException(text, code=code, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
+def is_unexplained(exc: BaseException) -> bool:
+    """Whether ``exc`` is a 500 ``DATABASE_ERROR``: a table that is missing, for instance."""
+    return kind_of(exc) is Kind.OTHER and not is_integrity_error(exc)
+
+
 def raise_translated(exc: BaseException, *, debug: bool, message: str | None = None) -> None:
     """Raise what :func:`translate` makes of ``exc``; return when it is no database error."""
     translated = translate(exc, message=message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
 
 from pydantic import SecretStr
-from sqlalchemy import Engine, MetaData, text
+from sqlalchemy import Engine, MetaData, Table, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext import asyncio as asyncio_api
 from sqlalchemy.ext.asyncio import (
@@ -28,6 +28,7 @@ from starlette.requests import HTTPConnection
 from tijolo.core import AppException, Environment, MissingExtraError
 from tijolo.db._engine import install_events, session_options
 from tijolo.db._fastapi import function_scoped
+from tijolo.db._lacking import advice, what_is_lacking
 from tijolo.db._options import EngineOptions, engine_arguments, make_options
 from tijolo.db._url import (
     extra_of,
@@ -38,7 +39,7 @@ from tijolo.db._url import (
     redacted,
     shared_memory,
 )
-from tijolo.db.boundary import DEBUG, READ_ONLY, boundary, refuse_outside_development
+from tijolo.db.boundary import DEBUG, LACKING, READ_ONLY, boundary, refuse_outside_development
 from tijolo.db.cursors import SIGNER, CursorSigner
 from tijolo.db.errors import TransactionConflictException, summary
 from tijolo.db.model import BaseModel
@@ -139,7 +140,10 @@ class AsyncDatabaseManager(Observed):
     def engine(self) -> AsyncEngine:
         """The engine; RuntimeError before ``connect()``."""
         if self._engine is None:
-            raise RuntimeError("the database manager is not connected; await connect() first")
+            raise RuntimeError(
+                "the database manager is not connected; await connect() first, or in a service:"
+                " create_app(..., lifecycle=AppLifecycle(resources=[db]))"
+            )
         return self._engine
 
     async def connect(self) -> None:
@@ -193,7 +197,12 @@ class AsyncDatabaseManager(Observed):
                 sync_session_class=SoftDeleteSession,
                 expire_on_commit=False,
                 close_resets_only=False,
-                info={SIGNER: self._signer, DEBUG: self._options.debug, READ_ONLY: read_only},
+                info={
+                    SIGNER: self._signer,
+                    DEBUG: self._options.debug,
+                    READ_ONLY: read_only,
+                    LACKING: self.what_is_lacking if self.environment.is_development else None,
+                },
             )
         return self._factories[key]
 
@@ -293,6 +302,17 @@ class AsyncDatabaseManager(Observed):
         finally:
             await engine.dispose()
         return True
+
+    async def what_is_lacking(self, tables: Iterable[Table] | None = None) -> str | None:
+        """A sentence for the log about the first table or column that is not there, and what to
+        do; None where everything is. It compares names alone.
+
+        Args:
+            tables: Default: all of ``metadata``.
+        """
+        wanted = self.metadata.tables.values() if tables is None else tables
+        async with self.engine.connect() as connection:
+            return advice(self, await connection.run_sync(what_is_lacking, wanted))
 
     async def create_tables(self) -> None:
         """Create the tables of ``metadata`` that are missing; migrations are Alembic's job."""

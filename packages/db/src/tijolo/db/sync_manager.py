@@ -6,21 +6,22 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import sqlalchemy
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, MetaData, text
+from sqlalchemy import Connection, Engine, MetaData, Table, text
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import sessionmaker
 from sqlalchemy.pool import NullPool, Pool
 
 from tijolo.core import AppException, Environment, MissingExtraError
 from tijolo.db._engine import install_events, session_options
+from tijolo.db._lacking import advice, log, what_is_lacking
 from tijolo.db._options import EngineOptions, engine_arguments, make_options
 from tijolo.db._url import (
     extra_of,
@@ -32,7 +33,13 @@ from tijolo.db._url import (
     shared_memory,
 )
 from tijolo.db.boundary import refuse_outside_development
-from tijolo.db.errors import commit_error, raise_scrubbed, raise_translated, summary
+from tijolo.db.errors import (
+    commit_error,
+    is_unexplained,
+    raise_scrubbed,
+    raise_translated,
+    summary,
+)
 from tijolo.db.model import BaseModel
 from tijolo.db.observing import Observed
 from tijolo.db.soft_delete import SoftDeleteSession
@@ -173,6 +180,7 @@ class DatabaseManager(Observed):
                 session.flush()
             except BaseException as exc:
                 session.rollback()
+                self._say_what_is_lacking(exc)
                 raise_translated(exc, debug=self._options.debug)
                 raise
             try:
@@ -193,8 +201,21 @@ class DatabaseManager(Observed):
                 session.flush()
             except BaseException as exc:
                 session.rollback()
+                self._say_what_is_lacking(exc)
                 raise_translated(exc, debug=self._options.debug)
                 raise
+
+    def _say_what_is_lacking(self, exc: BaseException) -> None:
+        if not self.environment.is_development or not is_unexplained(exc):
+            return
+        with suppress(Exception):  # it only adds to the error that is on its way
+            log(self.what_is_lacking())
+
+    def what_is_lacking(self, tables: Iterable[Table] | None = None) -> str | None:
+        """As ``AsyncDatabaseManager.what_is_lacking``."""
+        wanted = self.metadata.tables.values() if tables is None else tables
+        with self.engine.connect() as connection:
+            return advice(self, what_is_lacking(connection, wanted))
 
     def health_check(self) -> bool:
         """Whether the database answers, on a connection of its own."""

@@ -22,7 +22,12 @@ from tijolo.auth.api_keys.schemas import (
 from tijolo.auth.api_keys.service import MAX_REPORTED, ApiKeyService, NewApiKey
 from tijolo.auth.auth_deps import AuthDeps
 from tijolo.auth.dependencies import make_bearer_token_dependency
-from tijolo.auth.users._caller import Caller, CallerDependency, make_caller_dependency
+from tijolo.auth.users._caller import (
+    Caller,
+    CallerDependency,
+    check_session_factory,
+    make_caller_dependency,
+)
 from tijolo.auth.users.no_store import NoStoreRoute
 
 
@@ -115,6 +120,7 @@ def make_leak_report_router(
         path: Of the route.
         tags: For OpenAPI; default ``["api keys"]``.
     """
+    check_session_factory(session_factory)
     router = APIRouter(tags=list(tags or ["api keys"]))
 
     @router.post(path, status_code=202, response_class=Response)

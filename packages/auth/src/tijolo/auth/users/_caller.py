@@ -34,6 +34,8 @@ def make_caller_dependency(
     They are as the table says now: what changes an account believes no cache.
     """
 
+    check_session_factory(session_factory)
+
     async def caller(
         session: Annotated[AsyncSession, Depends(session_factory)],
         principal: Annotated[Principal, Depends(access)],
@@ -41,6 +43,19 @@ def make_caller_dependency(
         return Caller(session, await calling_user(session, user_model, principal))
 
     return caller
+
+
+def check_session_factory(given: object) -> None:
+    """Refuse what is no dependency; FastAPI would name neither the argument nor the remedy.
+
+    Raises:
+        TypeError: ``given`` is not callable.
+    """
+    if not callable(given):
+        raise TypeError(
+            f"session_factory must be a dependency, got {given!r}; did you mean"
+            " db.session_dependency?"
+        )
 
 
 async def calling_user(

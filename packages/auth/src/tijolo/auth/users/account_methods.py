@@ -76,6 +76,7 @@ class AccountMethods(Composition):
             EmailTakenException: There is one with that address.
             InvalidEmailException: It is no address that an account can have.
             WeakPasswordException: The policy refuses the password.
+            ValidationException: A role is empty, too long, or not in the service's ``hierarchy``.
         """
         return await self._accounts.create(
             session,
@@ -110,6 +111,11 @@ class AccountMethods(Composition):
 
         Args:
             is_admin: None leaves it as it is.
+
+        Raises:
+            TypeError: ``roles`` is one text, or a role is none.
+            ValidationException: A new one is empty, too long, or not in the service's
+                ``hierarchy`` (``INVALID_ROLE``).
         """
         await self._administration.set_roles(session, user, roles, is_admin=is_admin)
 

@@ -18,6 +18,7 @@ from tijolo.auth.users.models import BaseUserModel, UserStatus
 from tijolo.auth.users.names import clean_name
 from tijolo.auth.users.parts import AuthParts
 from tijolo.auth.users.results import ActivationToken
+from tijolo.auth.users.role_names import checked_roles
 from tijolo.auth.users.token_models import UserTokenPurpose
 from tijolo.db import on_commit, savepoint
 
@@ -96,12 +97,13 @@ class Accounts:
         """As ``UserAuthService.create_user``."""
         parts = self._parts
         address, name = normalize_email(email), clean_name(name)
+        given = checked_roles(roles, parts.hierarchy)
         hashed = None
         if password is not None:
             parts.policy.check(password, personal=[address, name])
             hashed = await parts.hashing.hash(password)
         user = self._new(email=address, hashed_password=hashed, name=name)
-        user.status, user.is_admin, user.roles = status, is_admin, sorted({*roles})
+        user.status, user.is_admin, user.roles = status, is_admin, given
         if status is UserStatus.ACTIVE:
             self._open(user, proved=True)
         taken = await parts.find(session, address) is not None

@@ -19,6 +19,7 @@ from tijolo.auth.users.mails import MailKind
 from tijolo.auth.users.models import BaseUserModel, UserStatus
 from tijolo.auth.users.parts import AuthParts
 from tijolo.auth.users.results import OneTimeLink
+from tijolo.auth.users.role_names import checked_roles
 from tijolo.auth.users.token_models import UserTokenPurpose
 from tijolo.db import savepoint
 
@@ -146,14 +147,12 @@ class Administration:
     ) -> None:
         """As ``UserAuthService.set_roles``."""
         parts = self._parts
-        if isinstance(roles, str):
-            raise TypeError(f"roles must be a list of names, got the text {roles!r}")
         await session.flush()
         current = await parts.lock(session, user.id)
         if current is None:
             return
         before = current.role_names
-        current.roles = sorted({str(role) for role in roles})
+        current.roles = checked_roles(roles, parts.hierarchy, held=current.roles)
         current.is_admin = current.is_admin if is_admin is None else is_admin
         if current.role_names == before:
             return

@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tijolo.auth.users._lacking import what_is_lacking
 from tijolo.auth.users.addresses import normalize_email
 from tijolo.auth.users.models import BaseUserModel, UserStatus
 from tijolo.auth.users.service import UserAuthService
@@ -51,13 +50,11 @@ async def run(service: UserAuthService, options: argparse.Namespace) -> int:
 
 
 async def _told(service: UserAuthService, error: AppException) -> str:
-    lacking = await what_is_lacking(service) if error.code == "DATABASE_ERROR" else None
-    if lacking is None:
+    if error.code != "DATABASE_ERROR":
         return error.message
-    return (
-        f"{service.db!r} has {lacking}: its migrations have not run, or it is another database"
-        " than the service's. Run them, such as by: python -m tijolo.db upgrade"
-    )
+    models = (service.user_model, service.token_model, service.refresh_model)
+    tables = [cast("Table", model.__table__) for model in models if model is not None]
+    return await service.db.what_is_lacking(tables) or error.message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

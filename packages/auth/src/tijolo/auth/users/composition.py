@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tijolo.auth.check import InsecureAuthSettingsError
+from tijolo.auth.check import InsecureAuthSettingsError, check_auth_settings
 from tijolo.auth.hashing import HashService
 from tijolo.auth.jwt_utils import JWTUtils
 from tijolo.auth.password_policy import PasswordPolicy
 from tijolo.auth.passwords import PasswordUtils
 from tijolo.auth.revocation import RevocationStore
+from tijolo.auth.roles import RoleHierarchy
 from tijolo.auth.settings import JWTSettings
 from tijolo.auth.token_issuer import TokenIssuer
 from tijolo.auth.user_settings import AuthSettings
@@ -39,6 +41,8 @@ from tijolo.db import AsyncDatabaseManager
 if TYPE_CHECKING:
     from tijolo.email import EmailUtils
 
+_log = logging.getLogger("tijolo.auth.users")
+
 
 class Composition:
     """The parts of a service, put together; a ``Resource``. For the arguments see
@@ -63,10 +67,12 @@ class Composition:
         policy: PasswordPolicy | None = None,
         second_factor: SecondFactor | None = None,
         throttle: Any | None = None,
+        hierarchy: RoleHierarchy | None = None,
         on_event: OnEvent | None = None,
         clock: Callable[[], datetime] = utcnow,
     ) -> None:
-        _refuse_unsafe(auth_settings, db, has_mailer=email is not None)
+        self._in_development = _in_development(auth_settings, db)
+        _refuse_unsafe(auth_settings, email, in_development=self._in_development)
         self.user_model = user_model
         self.token_model = token_model
         self.refresh_model = refresh_model
@@ -85,6 +91,7 @@ class Composition:
         self.policy = policy or PasswordPolicy(min_length=auth_settings.AUTH_PASSWORD_MIN_LENGTH)
         self.second_factor = second_factor
         self.throttle = throttle
+        self.hierarchy = hierarchy
         self.outbox = Outbox(limit=auth_settings.AUTH_MAIL_QUEUE_LIMIT)
         self.tokens = OneTimeTokens(token_model, clock=clock)
         self.events = Events(on_event, clock=clock)
@@ -106,6 +113,7 @@ class Composition:
             events=self.events,
             endings=Outbox(limit=settings.AUTH_MAIL_QUEUE_LIMIT),
             clock=clock,
+            hierarchy=self.hierarchy,
         )
 
     def _make_families(self, clock: Callable[[], datetime]) -> RefreshFamilies | None:
@@ -139,7 +147,11 @@ class Composition:
         )
 
     async def connect(self) -> None:
-        """Start the threads that hash."""
+        """Start the threads that hash; outside development, warn of links that lead nowhere."""
+        if not self._in_development:
+            for problem in check_auth_settings(self.auth_settings):
+                if problem.code == "LOCAL_LINK":
+                    _log.warning("%s: %s", problem.code, problem.message)
         await self.hashing.connect()
 
     async def disconnect(self) -> None:
@@ -166,15 +178,34 @@ def _mailer(email: EmailUtils | AuthMailer | None, settings: AuthSettings) -> Au
     return TemplateMailer(email, names=names)
 
 
-def _refuse_unsafe(settings: AuthSettings, db: AsyncDatabaseManager, *, has_mailer: bool) -> None:
+def _in_development(settings: AuthSettings, db: AsyncDatabaseManager) -> bool:
     known = settings.ENVIRONMENT if isinstance(settings, BaseAppSettings) else db.environment
-    in_development = Environment(known).is_development
+    return Environment(known).is_development
+
+
+def _refuse_unsafe(
+    settings: AuthSettings, email: EmailUtils | AuthMailer | None, *, in_development: bool
+) -> None:
     if settings.AUTH_RETURN_TOKEN_IN_RESPONSE and not in_development:
         raise InsecureAuthSettingsError(
             "AUTH_RETURN_TOKEN_IN_RESPONSE hands accounts to whoever asks; it is for development"
         )
-    if not has_mailer and not settings.AUTH_RETURN_TOKEN_IN_RESPONSE:
+    if email is None and not settings.AUTH_RETURN_TOKEN_IN_RESPONSE:
         raise InsecureAuthSettingsError(
             "UserAuthService needs email=...: without it no link reaches its owner. In"
             " development, AUTH_RETURN_TOKEN_IN_RESPONSE shows them in the answer instead"
         )
+    if not in_development and _goes_to_the_console(email):
+        raise InsecureAuthSettingsError(
+            "UserAuthService(email=...) has a ConsoleBackend, which is for development: the links"
+            " of e-mails would be in the log, and open accounts to its readers. Set SMTP_HOST and"
+            " give EmailUtils.from_settings(settings), or set ENVIRONMENT=development"
+        )
+
+
+def _goes_to_the_console(email: EmailUtils | AuthMailer | None) -> bool:
+    if email is None or isinstance(email, AuthMailer):
+        return False
+    from tijolo.email import ConsoleBackend  # the extra email
+
+    return isinstance(email.backend, ConsoleBackend)

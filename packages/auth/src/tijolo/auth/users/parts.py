@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tijolo.auth.hashing import HashService
 from tijolo.auth.password_policy import PasswordPolicy
+from tijolo.auth.roles import RoleHierarchy
 from tijolo.auth.user_settings import AuthSettings
 from tijolo.auth.users.addresses import normalize_email, normalize_public_email
 from tijolo.auth.users.errors import OneTimeTokenException
@@ -41,6 +42,8 @@ class AuthParts:
     endings: Outbox
     """Where what must end is ended: apart from the e-mails, which may wait for their server."""
     clock: Callable[[], datetime]
+    hierarchy: RoleHierarchy | None = None
+    """The roles that there are, where the service has said so."""
 
     @asynccontextmanager
     async def reading(self, session: AsyncSession) -> AsyncGenerator[AsyncSession, None]:

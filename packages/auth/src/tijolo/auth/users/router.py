@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tijolo.auth.throttle import MailThrottle
+from tijolo.auth.users._caller import check_session_factory
 from tijolo.auth.users.delivery import TokenCookies, TokenDelivery
 from tijolo.auth.users.entrance import Entrance, make_access, make_current_user
 from tijolo.auth.users.mail_routes import add_email_change, add_reset, add_signup
@@ -58,6 +59,7 @@ def make_auth_router(
         ValueError: ``AUTH_BACKEND_LINKS`` with links whose token is not in the fragment.
         MissingExtraError: Pages without Jinja.
     """
+    check_session_factory(session_factory)
     access = make_access(service, cookies.access if cookies else None)
     parts = RouteParts(
         service=service,

@@ -30,10 +30,11 @@ class UserAuthService(AccountMethods, LoginMethods, RecoveryMethods):
         policy: Which passwords are accepted.
         second_factor: Asked after the password.
         throttle: Attempts at logins; the router asks it.
+        hierarchy: The roles that there are; accounts are given no other, where it is named.
         on_event: Told of every :class:`AuthEvent`.
         clock: The time.
 
     Raises:
-        InsecureAuthSettingsError: There is no ``email``, or tokens would be handed out in answers
-            outside development.
+        InsecureAuthSettingsError: There is no ``email``; or, outside development, tokens would be
+            handed out in answers, or shown by a ``ConsoleBackend``.
     """
