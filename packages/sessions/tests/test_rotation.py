@@ -528,6 +528,67 @@ async def test_who_has_the_old_id_never_gets_the_next_one(make_shop: Any) -> Non
     assert (answer.status_code, shop.cookie_of(answer)) == (200, {})
 
 
+@pytest.mark.parametrize("path", ["/step-up", "/become-seller"])
+async def test_who_has_the_old_id_gets_no_new_one_by_asking_for_it(
+    make_shop: Any, path: str
+) -> None:
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600)
+    browser = await shop.signed_in()
+    thief = shop.browser()
+    thief.cookies.set(shop.cookie_name, shop.id_of(browser), domain="shop.example")
+    shop.clock.advance(600)
+    await browser.get("/orders")
+    await browser.get("/orders")  # the browser has it
+    answer = await thief.post(path)
+    assert (answer.status_code, shop.cookie_of(answer)) == (401, {})
+    assert (await browser.post(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/step-up", "/become-seller"])
+async def test_a_browser_that_never_got_the_new_id_can_still_step_up(
+    make_shop: Any, path: str
+) -> None:
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600)
+    browser = await shop.signed_in()
+    old = {"Cookie": f"{shop.cookie_name}={shop.id_of(browser)}"}
+    shop.clock.advance(600)
+    await shop.browser().get("/orders", headers=old)  # lost
+    assert (await browser.post(path)).status_code == 200
+    assert (await browser.get("/orders")).status_code == 200
+    assert (await shop.browser().get("/orders", headers=old)).status_code == 401
+
+
+async def test_a_sign_in_ends_the_session_before_it_though_that_got_a_new_id_meanwhile(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ana", "bia"):
+        browser = await shop.signed_in("ana")
+        [before] = await shop.store.list_by_user(shop.ana.id)
+        create, rotate, moved = shop.store.create, shop.store.rotate, []
+
+        async def meanwhile(before: Any = before, rotate: Any = rotate, moved: Any = moved) -> None:
+            if not moved:
+                moved.append(True)
+                new = before.model_copy(update={"session_id": f"{len(moved):064x}"})
+                assert await rotate(before.session_id, new)
+
+        async def late_create(*args: Any, create: Any = create, **options: Any) -> Any:
+            await meanwhile()
+            return await create(*args, **options)
+
+        async def late_rotate(*args: Any, rotate: Any = rotate, **options: Any) -> Any:
+            await meanwhile()
+            return await rotate(*args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(shop.store, "create", late_create)
+            patch.setattr(shop.store, "rotate", late_rotate)
+            await shop.login(browser, name)
+        living = await shop.store.list_by_user(shop.ana.id)
+        assert len(living) == (1 if name == "ana" else 0)
+        await shop.auth.revoke_all(shop.ana.id)
+
+
 @pytest.mark.parametrize("meanwhile", ["/auth/session/login", "/step-up"])
 async def test_an_answer_that_was_overtaken_does_not_put_the_old_id_back(
     make_shop: Any, meanwhile: str

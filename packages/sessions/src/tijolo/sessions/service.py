@@ -218,9 +218,10 @@ class SessionAuth(SessionKeeper):
     async def _put_in_place(self, new: Session, previous: str | None) -> Session:
         """Create first, then revoke: a failure in between signs nobody out."""
         most = self.settings.SESSION_MAX_PER_USER
-        old = None
+        old = previous_id = None
         if previous is not None and self.settings.SESSION_ROTATE_ON_LOGIN:
-            old = await self.store.get(hash_opaque_token(previous))
+            previous_id = hash_opaque_token(previous)
+            old = await self.store.get(previous_id)
         if old is not None and old.user_id in (None, new.user_id):
             rotated = new.model_copy(update={"rotated_from": old.session_id})
             if await self.store.rotate(old.session_id, rotated, max_per_user=most):
@@ -228,9 +229,8 @@ class SessionAuth(SessionKeeper):
                 return await self._as_kept(rotated, {**old.data, **new.data})
         made = await self.store.create(new, max_per_user=most)
         if old is not None:
-            # another user's: what it held is none of this one's business
-            await self.store.delete(old.session_id)
-            self._forget(old.session_id)
+            # another user's: what it held is none of this one's business; or it has a new id
+            await self._end(old, previous_id)
         return made
 
 

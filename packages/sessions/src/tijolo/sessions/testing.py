@@ -27,7 +27,9 @@ from uuid import UUID, uuid4
 
 from tijolo.core import utcnow
 from tijolo.sessions.errors import SessionDataTooLargeException
+from tijolo.sessions.service import SessionAuth
 from tijolo.sessions.session import Session, new_session_id
+from tijolo.sessions.settings import SessionSettings
 from tijolo.sessions.store import SessionStore
 
 __all__ = ["ManualClock", "SessionStoreContract", "revocation_rounds"]
@@ -637,6 +639,40 @@ class SessionStoreContract:
     ) -> None:
         """S1, S2, S4."""
         assert await revocation_rounds(store, clock, rounds=self.rounds) == 0
+
+    async def test_a_log_out_ends_a_session_that_another_request_gave_a_new_id(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        auth = SessionAuth(store=store, settings=SessionSettings(), clock=clock)
+        user_id = uuid4()
+        for overlaps in ([], [60], [60, 60], [60, 0], [0, 0]):
+            loaded, _ = await auth.login(user_id=user_id)
+            through = loaded.session_id
+            if overlaps:  # by an answer that was lost
+                moved = await auth.rotate(loaded, overlap_seconds=60)
+                assert moved is not None
+                loaded = moved[0]
+            session = loaded
+            for overlap in overlaps:
+                by = through if overlap else None
+                moved = await auth.rotate(session, overlap_seconds=overlap, through=by)
+                assert moved is not None
+                session = moved[0]
+            await auth.revoke_session(loaded, through=through)
+            assert await store.list_by_user(user_id) == []
+
+    async def test_a_visitors_session_ends_though_its_new_id_was_replaced(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        auth = SessionAuth(store=store, settings=SessionSettings(), clock=clock)
+        first, value = await auth.start_anonymous()
+        moved = await auth.rotate(first, overlap_seconds=60)
+        assert moved is not None
+        again = await auth.rotate(moved[0], overlap_seconds=60, through=first.session_id)
+        assert again is not None
+        await auth.revoke_session(moved[0], through=first.session_id)
+        assert await auth.resolve(again[1]) is None
+        assert await auth.resolve(value) is None
 
     async def test_ending_one_is_final_against_a_rotation_under_way(
         self, store: SessionStore, clock: ManualClock
