@@ -163,6 +163,9 @@ async def test_signing_in_well_or_badly_is_kept_by_no_cache(shop: Any) -> None:
         ("no-store, max-age=0", "no-store, max-age=0"),
         ('private="set-cookie", max-age=60', "no-store"),
         ("max-age=60, no-store-if=1", "no-store"),
+        ("public, private", "no-store"),
+        ("Private, S-MaxAge=60", "no-store"),
+        ("no-store, public", "no-store, public"),
     ],
 )
 async def test_a_policy_of_the_route_stays_where_it_is_private(
@@ -181,7 +184,19 @@ async def test_a_policy_of_the_route_stays_where_it_is_private(
     assert answer.headers.get_list("vary") == ["Accept, cookie"]
 
 
-@pytest.mark.parametrize("name", ["CDN-Cache-Control", "Surrogate-Control"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CDN-Cache-Control",
+        "Cloudflare-CDN-Cache-Control",
+        "Vercel-CDN-Cache-Control",
+        "Netlify-CDN-Cache-Control",
+        "Akamai-Cache-Control",
+        "Edge-Control",
+        "Surrogate-Control",
+        "X-Accel-Expires",
+    ],
+)
 async def test_no_cache_is_told_by_another_name_to_keep_a_session(
     make_shop: Any, name: str
 ) -> None:
