@@ -6,9 +6,9 @@ import json
 import logging
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, Generic, TypeVar, cast, get_args
+from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -101,10 +101,15 @@ def _check_words(value: Any, depth: int) -> None:
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError
+    members: Iterable[Any] = ()
     if isinstance(value, Mapping):
-        value = [*cast("Mapping[Any, Any]", value).values()]
-    if isinstance(value, list | tuple | set | frozenset):
-        if depth == 0:
-            raise ValueError
-        for item in cast("Collection[Any]", value):
-            _check_words(item, depth - 1)
+        mapping: Mapping[Any, Any] = value
+        members = mapping.values()
+    elif isinstance(value, list | tuple | set | frozenset):
+        members = value
+    else:
+        return
+    if depth == 0:
+        raise ValueError
+    for member in members:
+        _check_words(member, depth - 1)

@@ -149,7 +149,10 @@ class SessionReader:
             if session is not None:
                 return session, LoadOutcome.CACHED
         try:
-            session = await self._from_store(session_id_hash)
+            if recent is None:
+                session = await self._from_store(session_id_hash)
+            else:
+                session = await recent.load(session_id_hash, self._from_store)
         except SessionStoreUnavailableException:
             session = None
             if recent is not None and policy is OutagePolicy.LAST_KNOWN_GOOD:
@@ -160,10 +163,9 @@ class SessionReader:
         return session, LoadOutcome.ABSENT if session is None else LoadOutcome.FOUND
 
     async def _from_store(self, session_id_hash: str) -> Session | None:
-        breaker, recent = self._breaker, self.recent
+        breaker = self._breaker
         if breaker.failures:
             breaker.check()
-        generation = 0 if recent is None else recent.generation
         try:
             session = await self._store.get(session_id_hash, touch_seconds=self._touch_seconds)
         except SessionStoreUnavailableException as error:
@@ -171,11 +173,6 @@ class SessionReader:
             raise
         if breaker.failures:
             breaker.found()
-        if recent is not None:
-            if session is None:
-                recent.forget(session_id_hash)
-            else:
-                recent.remember(session_id_hash, session, generation=generation)
         return session
 
     async def _end(self, session: Session) -> None:

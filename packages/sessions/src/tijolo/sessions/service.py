@@ -189,6 +189,8 @@ class SessionAuth(SessionKeeper):
     async def begin(self, new: Session, *, previous_session_id: str | None = None) -> Session:
         """Keep a session that :meth:`prepare_login` made; see :meth:`login`."""
         made = await self._put_in_place(new, previous_session_id)
+        if self.reader.recent is not None and made.user_id is not None:
+            self.reader.recent.forget_user(made.user_id)  # one may have been beyond the cap
         if self._users is not None and made.user_id is not None:
             self._users.forget(made.user_id)
         await self.report(SessionEventKind.LOGIN, made)
