@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 
+from tijolo.core import hash_opaque_token
 from tijolo.sessions import (
     CurrentRequestSession,
     Session,
@@ -220,7 +221,7 @@ async def test_a_renewal_whose_answer_is_lost_signs_nobody_out(make_shop: Any) -
         shop.clock.advance(300)  # far past the overlap
         answer = await shop.browser().get("/orders", headers=old)
         assert (answer.status_code, shop.cookie_of(answer)) == (200, {})
-    assert await shop.auth.resolve(lost[0]) is None  # nobody ever had it
+    assert await shop.store.get(hash_opaque_token(lost[0])) is None  # nobody ever had it
 
     shop.clock.advance(600)
     await browser.get("/orders", headers=old)  # and this answer arrives
@@ -526,6 +527,25 @@ async def test_who_has_the_old_id_never_gets_the_next_one(make_shop: Any) -> Non
     shop.clock.advance(60)  # the new id is due as well
     answer = await thief.get("/orders")
     assert (answer.status_code, shop.cookie_of(answer)) == (200, {})
+
+
+async def test_a_thief_by_the_old_id_loses_the_session_when_its_owner_comes_back(
+    make_shop: Any,
+) -> None:
+    """The owner was given the new id with the last request before lunch."""
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600)
+    owner = await shop.signed_in()
+    thief = shop.browser()
+    thief.cookies.set(shop.cookie_name, shop.id_of(owner), domain="shop.example")
+    shop.clock.advance(600)
+    await owner.get("/orders")
+    shop.clock.advance(600)
+    assert shop.cookie_of(await thief.get("/orders")) != {}
+    assert (await thief.get("/orders")).status_code == 200
+    shop.clock.advance(600)
+    assert (await owner.get("/orders")).status_code == 401
+    assert (await thief.get("/orders")).status_code == 401
+    assert shop.events[-1].details == {"reason": "replaced_id_used"}
 
 
 @pytest.mark.parametrize("path", ["/step-up", "/become-seller"])

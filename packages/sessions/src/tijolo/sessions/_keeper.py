@@ -148,6 +148,8 @@ class SessionKeeper:
         self._forget(session.session_id)
         if not rotated:
             return None
+        if through is not None and self.reader.replaced is not None:
+            await self.reader.replaced.note(session, now)
         kind = SessionEventKind.ROTATED if amr is None else SessionEventKind.STEPPED_UP
         await self.report(kind, new)
         return await self._as_kept(new, session.data), value

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -91,7 +91,7 @@ class SessionKey(Generic[T]):
         return TypeAdapter(get_args(made_as)[0])
 
 
-def _check_words(value: Any, depth: int) -> None:
+def _check_words(value: object, depth: int) -> None:
     """Raise ValueError for what pydantic would keep as something else, or not read again.
 
     Args:
@@ -101,12 +101,11 @@ def _check_words(value: Any, depth: int) -> None:
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError
-    members: Iterable[Any] = ()
+    members: Iterable[object]
     if isinstance(value, Mapping):
-        mapping: Mapping[Any, Any] = value
-        members = mapping.values()
+        members = cast("Mapping[object, object]", value).values()
     elif isinstance(value, list | tuple | set | frozenset):
-        members = value
+        members = cast("Iterable[object]", value)
     else:
         return
     if depth == 0:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from tijolo.core import BaseStrEnum, utcnow
 from tijolo.sessions._breaker import LoggedBreaker
+from tijolo.sessions._replaced import ReplacedIds
 from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.events import LoadOutcome, SessionEventKind, SessionMetrics, SessionReporter
 from tijolo.sessions.recent import RecentSessions
@@ -67,6 +68,9 @@ class SessionReader:
         address: str | None = getattr(store, "address", None)
         name = "the session store" if address is None else f"the session store at {address}"
         self._breaker = LoggedBreaker(name, settings.SESSION_STORE_RETRY_SECONDS, clock)
+        self.replaced = (
+            None if settings.SESSION_RENEWAL_SECONDS is None else ReplacedIds(store, report)
+        )
         self.recent = (
             RecentSessions(max_entries=settings.SESSION_LOCAL_CACHE_SIZE, clock=clock, now=now)
             if self._fresh or self._stale
@@ -168,6 +172,10 @@ class SessionReader:
             breaker.check()
         try:
             session = await self._store.get(session_id_hash, touch_seconds=self._touch_seconds)
+            if session is None and self.replaced is not None:
+                ended = await self.replaced.heed(session_id_hash)
+                if ended is not None and self.recent is not None:
+                    self.recent.forget_user(ended)
         except SessionStoreUnavailableException as error:
             breaker.lost(error)
             raise

@@ -27,6 +27,7 @@ from uuid import UUID, uuid4
 
 from tijolo.core import utcnow
 from tijolo.sessions.errors import SessionDataTooLargeException
+from tijolo.sessions.events import SessionEvent, SessionEventKind
 from tijolo.sessions.service import SessionAuth
 from tijolo.sessions.session import Session, new_session_id
 from tijolo.sessions.settings import SessionSettings
@@ -660,6 +661,34 @@ class SessionStoreContract:
                 session = moved[0]
             await auth.revoke_session(loaded, through=through)
             assert await store.list_by_user(user_id) == []
+
+    async def test_an_id_that_was_replaced_and_turns_up_ends_the_session_for_both(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        """Its answer was not lost: somebody else came by the id before."""
+        events: list[SessionEvent] = []
+        settings = SessionSettings(SESSION_RENEWAL_SECONDS=600)
+        auth = SessionAuth(store=store, settings=settings, clock=clock, on_event=events.append)
+        user_id = uuid4()
+        first, _ = await auth.login(user_id=user_id)
+        other, _ = await auth.login(user_id=user_id)
+        owner = await auth.rotate(first, overlap_seconds=60)
+        assert owner is not None
+        thief = await auth.rotate(owner[0], overlap_seconds=60, through=first.session_id)
+        assert thief is not None
+        assert await auth.resolve(thief[1]) is not None
+        clock.advance(3_600)
+        assert await auth.resolve(owner[1]) is None
+        assert await auth.resolve(thief[1]) is None
+        assert [s.session_id for s in await store.list_by_user(user_id)] == [other.session_id]
+        assert events[-1].public_id == first.public_id
+        assert (events[-1].kind, events[-1].details) == (
+            SessionEventKind.REVOKED,
+            {"reason": "replaced_id_used"},
+        )
+        heard = len(events)
+        assert await auth.resolve(owner[1]) is None
+        assert len(events) == heard
 
     async def test_a_visitors_session_ends_though_its_new_id_was_replaced(
         self, store: SessionStore, clock: ManualClock
