@@ -75,4 +75,5 @@ class ReplacedIds:
 
 
 def _place_of(session_id_hash: str) -> str:
+    # what is hashed is no cookie's value, which has 43 characters and no colon
     return hashlib.sha256(b"replaced:" + session_id_hash.encode()).hexdigest()

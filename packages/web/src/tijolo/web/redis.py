@@ -332,7 +332,6 @@ def redis_client(
         timeout_seconds: For connecting, for each answer, and for a connection to come free.
         answer_timeout: False leaves the wait for an answer to who calls, as these stores and the
             session store bound it anyway; redis-py takes a fifth of a call's time for its own.
-            A bare ``ping()`` of yours then waits without a bound.
     """
     pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
         url,
