@@ -8,7 +8,13 @@ import pytest
 from fastapi import APIRouter, Depends
 
 from tijolo.core import BaseAppSettings
-from tijolo.sessions import SessionAuth, SessionMiddleware, SessionSettings, make_session_router
+from tijolo.sessions import (
+    CurrentRequestSession,
+    SessionAuth,
+    SessionMiddleware,
+    SessionSettings,
+    make_session_router,
+)
 from tijolo.web import CSRFMiddleware, CSRFSettings, create_app, make_csrf_token_dependency
 
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -103,6 +109,46 @@ async def test_only_whole_paths_are_exempt(guarded: Any) -> None:
     assert (await browser.post("/theme/dark")).status_code == 200
     assert (await browser.post("/theme/dark/more")).status_code == 403
     assert (await browser.post("/themes")).status_code == 403
+
+
+async def test_the_session_routes_refuse_another_site_though_their_path_is_excluded(
+    make_shop: Any,
+) -> None:
+    """A wildcard for one callback must not open the login and the logout to every page."""
+    routes = APIRouter()
+
+    @routes.post("/auth/saml/callback")
+    async def callback(session: CurrentRequestSession) -> None:
+        await session.login(shop.ana)
+
+    def middleware(app: Any) -> None:
+        app.add_middleware(CSRFMiddleware, secret=SECRET, exclude_paths=["/auth/{path:path}"])
+
+    shop = make_shop(routes=routes, middleware=middleware)
+    evil = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+    browser = await shop.signed_in()
+    [device] = await shop.store.list_by_user(shop.ana.id)
+    body = {"email": "bia@shop.example", "password": "right"}
+    for method, path in (
+        ("POST", "login"),
+        ("POST", "logout"),
+        ("POST", "logout/all"),
+        ("POST", "logout/others"),
+        ("DELETE", device.public_id),
+    ):
+        for headers in (evil, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
+            sender = shop.browser(**headers) if path == "login" else browser
+            if "Sec-Fetch-Site" not in headers:
+                headers = {**headers, "Sec-Fetch-Site": ""}
+            answer = await sender.request(
+                method, f"/auth/session/{path}", headers=headers, json=body
+            )
+            assert (answer.status_code, answer.json()["code"]) == (403, "CROSS_SITE_REQUEST")
+            assert shop.cookie_of(answer) == {}
+    assert (await browser.get("/orders")).json()["user_id"] == str(shop.ana.id)
+    # a handler's own path is excluded on purpose: a SAML answer is another site's form
+    answer = await shop.browser(**evil).post("/auth/saml/callback")
+    assert (answer.status_code, bool(shop.cookie_of(answer))) == (200, True)
 
 
 async def test_a_bearer_token_without_cookies_needs_no_csrf_token(guarded: Any) -> None:

@@ -163,6 +163,9 @@ async def test_signing_in_well_or_badly_is_kept_by_no_cache(shop: Any) -> None:
         ("no-store, max-age=0", "no-store, max-age=0"),
         ('private="set-cookie", max-age=60', "no-store"),
         ("max-age=60, no-store-if=1", "no-store"),
+        ("public, private", "no-store"),
+        ("Private, S-MaxAge=60", "no-store"),
+        ("no-store, public", "no-store, public"),
     ],
 )
 async def test_a_policy_of_the_route_stays_where_it_is_private(
@@ -181,7 +184,19 @@ async def test_a_policy_of_the_route_stays_where_it_is_private(
     assert answer.headers.get_list("vary") == ["Accept, cookie"]
 
 
-@pytest.mark.parametrize("name", ["CDN-Cache-Control", "Surrogate-Control"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CDN-Cache-Control",
+        "Cloudflare-CDN-Cache-Control",
+        "Vercel-CDN-Cache-Control",
+        "Netlify-CDN-Cache-Control",
+        "Akamai-Cache-Control",
+        "Edge-Control",
+        "Surrogate-Control",
+        "X-Accel-Expires",
+    ],
+)
 async def test_no_cache_is_told_by_another_name_to_keep_a_session(
     make_shop: Any, name: str
 ) -> None:
@@ -580,6 +595,77 @@ async def test_the_local_cache_keeps_nothing_that_ended_while_it_was_loaded(make
     await browser.get("/orders")  # its answer was on the way when the session ended
     shop.store.get = original
     assert (await browser.get("/orders")).status_code == 401
+
+
+async def test_the_local_cache_keeps_what_was_loaded_while_others_come_and_go(
+    make_shop: Any,
+) -> None:
+    """Or one client with random cookies switches it off, for outages too."""
+    shop = make_shop(SESSION_LOCAL_CACHE_SECONDS=60)
+    browser, stranger = await shop.signed_in(), shop.browser()
+    stranger.cookies.set(shop.cookie_name, "x" * 43, domain="shop.example")
+    original = shop.store.get
+
+    async def get(*args: Any, **kwargs: Any) -> Any:
+        found = await original(*args, **kwargs)
+        shop.store.get = original
+        await stranger.get("/home")
+        await (await shop.signed_in("bia")).post("/auth/session/logout/all")
+        return found
+
+    shop.store.get = get
+    await browser.get("/orders")
+    shop.store.asked()
+    assert (await browser.get("/orders")).status_code == 200
+    assert shop.store.asked() == []
+
+
+async def test_of_several_loads_at_once_none_that_is_out_of_date_is_kept(make_shop: Any) -> None:
+    shop = make_shop(SESSION_LOCAL_CACHE_SECONDS=60)
+    browser = await shop.signed_in()
+    cookie = {"Cookie": f"{shop.cookie_name}={shop.id_of(browser)}"}
+    original, all_wait, go_on = shop.store.get, asyncio.Barrier(4), asyncio.Event()
+
+    async def get(*args: Any, **kwargs: Any) -> Any:
+        found = await original(*args, **kwargs)
+        await all_wait.wait()
+        await go_on.wait()
+        return found
+
+    shop.store.get = get
+    late = [asyncio.create_task(browser.get("/orders")) for _ in range(3)]
+    await all_wait.wait()
+    shop.store.get = original
+    await shop.browser().post("/cart/7", headers=cookie)
+    assert (await shop.browser().get("/cart", headers=cookie)).json() == [7]
+    go_on.set()
+    await asyncio.gather(*late)
+    assert (await browser.get("/cart")).json() == [7]
+
+
+async def test_the_local_cache_has_nothing_that_a_sign_in_beyond_the_cap_ended(
+    make_shop: Any,
+) -> None:
+    shop = make_shop(SESSION_LOCAL_CACHE_SECONDS=60, SESSION_MAX_PER_USER=1)
+    browser = await shop.signed_in()
+    assert (await browser.get("/orders")).status_code == 200
+    await shop.signed_in()
+    assert (await browser.get("/orders")).status_code == 401
+
+
+async def test_what_a_handler_changes_in_place_is_in_no_cache(make_shop: Any) -> None:
+    routes = APIRouter()
+
+    @routes.get("/spoil")
+    async def spoil(session: CurrentSession) -> None:
+        session.data["cart"].append(9)
+
+    shop = make_shop(routes=routes, SESSION_LOCAL_CACHE_SECONDS=60)
+    browser = await shop.signed_in()
+    await browser.post("/cart/1")
+    for _ in range(3):  # as it is loaded, and as it is remembered
+        await browser.get("/spoil")
+        assert (await browser.get("/orders")).json()["data"] == {"cart": [1]}
 
 
 async def test_the_local_cache_is_bounded_and_minds_the_clocks(make_shop: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 
+from tijolo.core import hash_opaque_token
 from tijolo.sessions import (
     CurrentRequestSession,
     Session,
@@ -220,7 +221,7 @@ async def test_a_renewal_whose_answer_is_lost_signs_nobody_out(make_shop: Any) -
         shop.clock.advance(300)  # far past the overlap
         answer = await shop.browser().get("/orders", headers=old)
         assert (answer.status_code, shop.cookie_of(answer)) == (200, {})
-    assert await shop.auth.resolve(lost[0]) is None  # nobody ever had it
+    assert await shop.store.get(hash_opaque_token(lost[0])) is None  # nobody ever had it
 
     shop.clock.advance(600)
     await browser.get("/orders", headers=old)  # and this answer arrives
@@ -526,6 +527,86 @@ async def test_who_has_the_old_id_never_gets_the_next_one(make_shop: Any) -> Non
     shop.clock.advance(60)  # the new id is due as well
     answer = await thief.get("/orders")
     assert (answer.status_code, shop.cookie_of(answer)) == (200, {})
+
+
+async def test_a_thief_by_the_old_id_loses_the_session_when_its_owner_comes_back(
+    make_shop: Any,
+) -> None:
+    """The owner was given the new id with the last request before lunch."""
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600)
+    owner = await shop.signed_in()
+    thief = shop.browser()
+    thief.cookies.set(shop.cookie_name, shop.id_of(owner), domain="shop.example")
+    shop.clock.advance(600)
+    await owner.get("/orders")
+    shop.clock.advance(600)
+    assert shop.cookie_of(await thief.get("/orders")) != {}
+    assert (await thief.get("/orders")).status_code == 200
+    shop.clock.advance(600)
+    assert (await owner.get("/orders")).status_code == 401
+    assert (await thief.get("/orders")).status_code == 401
+    assert shop.events[-1].details == {"reason": "replaced_id_used"}
+
+
+@pytest.mark.parametrize("path", ["/step-up", "/become-seller"])
+async def test_who_has_the_old_id_gets_no_new_one_by_asking_for_it(
+    make_shop: Any, path: str
+) -> None:
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600)
+    browser = await shop.signed_in()
+    thief = shop.browser()
+    thief.cookies.set(shop.cookie_name, shop.id_of(browser), domain="shop.example")
+    shop.clock.advance(600)
+    await browser.get("/orders")
+    await browser.get("/orders")  # the browser has it
+    answer = await thief.post(path)
+    assert (answer.status_code, shop.cookie_of(answer)) == (401, {})
+    assert (await browser.post(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/step-up", "/become-seller"])
+async def test_a_browser_that_never_got_the_new_id_can_still_step_up(
+    make_shop: Any, path: str
+) -> None:
+    shop = make_shop(SESSION_RENEWAL_SECONDS=600)
+    browser = await shop.signed_in()
+    old = {"Cookie": f"{shop.cookie_name}={shop.id_of(browser)}"}
+    shop.clock.advance(600)
+    await shop.browser().get("/orders", headers=old)  # lost
+    assert (await browser.post(path)).status_code == 200
+    assert (await browser.get("/orders")).status_code == 200
+    assert (await shop.browser().get("/orders", headers=old)).status_code == 401
+
+
+async def test_a_sign_in_ends_the_session_before_it_though_that_got_a_new_id_meanwhile(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ana", "bia"):
+        browser = await shop.signed_in("ana")
+        [before] = await shop.store.list_by_user(shop.ana.id)
+        create, rotate, moved = shop.store.create, shop.store.rotate, []
+
+        async def meanwhile(before: Any = before, rotate: Any = rotate, moved: Any = moved) -> None:
+            if not moved:
+                moved.append(True)
+                new = before.model_copy(update={"session_id": f"{len(moved):064x}"})
+                assert await rotate(before.session_id, new)
+
+        async def late_create(*args: Any, create: Any = create, **options: Any) -> Any:
+            await meanwhile()
+            return await create(*args, **options)
+
+        async def late_rotate(*args: Any, rotate: Any = rotate, **options: Any) -> Any:
+            await meanwhile()
+            return await rotate(*args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(shop.store, "create", late_create)
+            patch.setattr(shop.store, "rotate", late_rotate)
+            await shop.login(browser, name)
+        living = await shop.store.list_by_user(shop.ana.id)
+        assert len(living) == (1 if name == "ana" else 0)
+        await shop.auth.revoke_all(shop.ana.id)
 
 
 @pytest.mark.parametrize("meanwhile", ["/auth/session/login", "/step-up"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -266,6 +267,47 @@ async def test_a_number_that_json_has_no_word_for_is_refused_where_it_is_set(
     with pytest.raises(ValueError, match="cannot be kept as JSON"):
         current[SessionKey[float]("f")] = number
     assert not current.has_changes
+
+
+def _nested(depth: int) -> Any:
+    value: list[Any] = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"NaN",
+        b'{"a":[1e400]}',
+        rb'"\ud800"',
+        rb'{"\udfff":1}',
+        b"[" * 101 + b"]" * 101,
+        b"[" * 400 + b"]" * 400,
+        b"[" * 900 + b"]" * 900,
+    ],
+)
+async def test_what_a_client_sends_and_json_cannot_hold_is_a_plain_value_error(
+    shop: Any, body: bytes
+) -> None:
+    """For a handler that keeps what it is sent; in its words, with none of the value in them."""
+    current = await current_of(shop, await shop.signed_in())
+    key = SessionKey[Any]("any", max_bytes=16_000)
+    with pytest.raises(
+        ValueError, match=r"^the value of SessionKey\('any'\) cannot be kept as JSON$"
+    ):
+        current[key] = json.loads(body)
+    assert not current.has_changes
+
+
+async def test_lists_a_hundred_deep_are_kept_and_read_again(shop: Any) -> None:
+    browser = await shop.signed_in()
+    current = await current_of(shop, browser)
+    key = SessionKey[Any]("any")
+    current[key] = _nested(100)
+    await current.save()
+    assert (await current_of(shop, browser))[key] == _nested(100)
 
 
 async def test_the_last_write_wins_over_what_another_process_wrote_and_is_not_seen_here(

@@ -131,6 +131,22 @@ async def test_an_answer_that_was_under_way_at_a_sign_in_is_not_believed_after_i
     assert (await browser.get("/orders")).status_code == 200
 
 
+async def test_an_answer_is_kept_though_somebody_else_signs_in_meanwhile(
+    checked: Any, users: Users
+) -> None:
+    """Or who signs in all the time has everybody's users looked up at every request."""
+    shop = checked(SESSION_USER_CHECK_SECONDS=60)
+    browser = await shop.signed_in()
+    users.slow = asyncio.Event()
+    late = asyncio.create_task(browser.get("/orders"))
+    await users.called.wait()
+    await shop.signed_in("bia")
+    users.slow.set()
+    assert (await late).status_code == 200
+    assert (await browser.get("/orders")).status_code == 200
+    assert users.asked == 1
+
+
 async def test_a_disabled_user_is_out_of_the_local_cache_too(checked: Any, users: Users) -> None:
     shop = checked(SESSION_USER_CHECK_SECONDS=0, SESSION_LOCAL_CACHE_SECONDS=60)
     browser = await shop.signed_in()

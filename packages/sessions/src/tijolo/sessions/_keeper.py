@@ -148,22 +148,26 @@ class SessionKeeper:
         self._forget(session.session_id)
         if not rotated:
             return None
+        if through is not None and self.reader.replaced is not None:
+            await self.reader.replaced.note(session, now)
         kind = SessionEventKind.ROTATED if amr is None else SessionEventKind.STEPPED_UP
         await self.report(kind, new)
         return await self._as_kept(new, session.data), value
 
     async def revoke(self, session_id_plaintext: str) -> None:
         """End the session with that cookie's value, if there is one."""
-        await self.revoke_session(await self.store.get(hash_opaque_token(session_id_plaintext)))
+        session_id = hash_opaque_token(session_id_plaintext)
+        await self.revoke_session(await self.store.get(session_id), through=session_id)
 
-    async def revoke_session(self, session: Session | None) -> None:
-        """End a session that was loaded."""
-        if session is None:
-            return
-        self._forget(session.session_id)
-        if await self.store.delete(session.session_id):
+    async def revoke_session(self, session: Session | None, *, through: str | None = None) -> None:
+        """End a session that was loaded, whatever id another request gave it since.
+
+        Args:
+            session: As it was loaded; None does nothing.
+            through: The id that it was loaded by, where it is not its own.
+        """
+        if session is not None and await self._end(session, through):
             await self.report(SessionEventKind.LOGOUT, session)
-        self._forget(session.session_id)
 
     async def revoke_all(self, user_id: UUID, *, keep: Session | None = None) -> int:
         """End all sessions of a user, those that are just being made included.
@@ -219,6 +223,19 @@ class SessionKeeper:
         if not ended:
             raise SessionNotFoundException
         await self.report(SessionEventKind.REVOKED, user_id=user_id, public_id=public_id)
+
+    async def _end(self, session: Session, through: str | None) -> bool:
+        self._forget(session.session_id)
+        ended = await self.store.delete(session.session_id)
+        if not ended and session.user_id is not None:
+            # it stays the same through every new id
+            ended = await self.store.delete_by_public_id(session.user_id, session.public_id)
+            if self.reader.recent is not None:
+                self.reader.recent.forget_user(session.user_id)
+        elif not ended and through is not None:
+            ended = await self.store.delete(through)
+        self._forget(session.session_id)
+        return ended
 
     async def _as_kept(self, rotated: Session, data: Mapping[str, Any]) -> Session:
         """A session that has just been rotated, with what the store carried over.

@@ -107,10 +107,14 @@ class SessionLookup:
         """Whose session it is; None when it is nobody's."""
         return None if self._record is None else self._record.user_id
 
-    def refuse_cross_site(self) -> None:
-        """Raise ``CrossSiteSessionException`` where another site's page may have asked."""
+    def refuse_cross_site(self, *, excluded_too: bool = False) -> None:
+        """Raise ``CrossSiteSessionException`` where another site's page may have asked.
+
+        Args:
+            excluded_too: Also on a path that ``CSRFMiddleware`` excludes.
+        """
         self._used = True
-        refuse_cross_site(self._scope, self._layer.trusted_origins)
+        refuse_cross_site(self._scope, self._layer.trusted_origins, excluded_too=excluded_too)
 
     def forget(self) -> None:
         """Make the browser forget a session that was ended otherwise."""

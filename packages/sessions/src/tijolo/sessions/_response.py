@@ -12,8 +12,20 @@ from tijolo.web import make_app_exception_handler
 _NO_STORE = (b"cache-control", b"no-store")
 _VARY_COOKIE = (b"vary", b"Cookie")
 _PRIVATE = (_NO_STORE, _VARY_COOKIE)
-# these tell some caches more than Cache-Control does (RFC 9213, Edge Architecture Specification)
-_TARGETED = frozenset((b"cdn-cache-control", b"surrogate-control"))
+# these tell some caches more than Cache-Control does (RFC 9213, Edge Architecture Specification,
+# the manuals of Cloudflare, Vercel, Netlify, Akamai and nginx)
+_TARGETED = frozenset(
+    (
+        b"cdn-cache-control",
+        b"cloudflare-cdn-cache-control",
+        b"vercel-cdn-cache-control",
+        b"netlify-cdn-cache-control",
+        b"akamai-cache-control",
+        b"edge-control",
+        b"surrogate-control",
+        b"x-accel-expires",
+    )
+)
 _refusal = make_app_exception_handler()
 _OF_CACHES = frozenset((b"cache-control", b"vary")) | _TARGETED
 
@@ -21,8 +33,9 @@ _OF_CACHES = frozenset((b"cache-control", b"vary")) | _TARGETED
 def made_private(headers: list[Header], *, sets_cookie: bool) -> list[Header]:
     """The headers of a response that depends on the session: no shared cache may keep it.
 
-    ``Cache-Control`` of the application stays where it says ``no-store``, or ``private`` and no
-    cookie is set. ``Vary: Cookie`` keeps apart what a browser's own cache has.
+    ``Cache-Control`` of the application stays where it says ``no-store``, or ``private`` without
+    ``public`` and ``s-maxage`` and no cookie is set. ``Vary: Cookie`` keeps apart what a browser's
+    own cache has.
 
     Args:
         headers: The application's; may be changed.
@@ -51,7 +64,11 @@ def _may_be_kept(header: Header, *, sets_cookie: bool) -> bool:
         return False
     # private="field" keeps no more than that field from others
     directives = {directive.strip() for directive in value.split(b",")}
-    return b"no-store" not in directives and (sets_cookie or b"private" not in directives)
+    if b"no-store" in directives:
+        return False
+    # beside public or s-maxage, caches do not agree what private means
+    shared = any(d == b"public" or d.startswith(b"s-maxage") for d in directives)
+    return sets_cookie or shared or b"private" not in directives
 
 
 def _varies_by_cookie(header: Header) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from starlette.requests import HTTPConnection
 
+from tijolo.core import hash_opaque_token
 from tijolo.sessions._request_response import SessionResponse
 from tijolo.sessions.credentials import SessionUser
 from tijolo.sessions.refusals import SessionRequiredException
@@ -80,7 +81,8 @@ class RequestSession(SessionResponse):
                 the sign-in is not part of it, for ``auth_time`` is that of this proof.
 
         Raises:
-            SessionRequiredException: Nobody is signed in.
+            SessionRequiredException: Nobody is signed in, or they came by an id that was replaced
+                by one that somebody uses.
         """
         return await self._rotate(amr)
 
@@ -88,7 +90,7 @@ class RequestSession(SessionResponse):
         """Give the session a new id, because what it may do changed.
 
         Raises:
-            SessionRequiredException: There is none.
+            SessionRequiredException: There is none, or as :meth:`step_up`.
         """
         return await self._rotate(None)
 
@@ -102,7 +104,7 @@ class RequestSession(SessionResponse):
         if not self._read and self._presented_id is not None:
             self.refuse_cross_site()
             record = await self.auth.reader.load(self._presented_id, check_user=False)
-        await self.auth.revoke_session(record)
+        await self.auth.revoke_session(record, through=self._presented_id)
         self._forget()
 
     async def logout_everywhere(self, *, keep_this: bool = False) -> int:
@@ -130,7 +132,12 @@ class RequestSession(SessionResponse):
         self._check_cookie_possible()
         await self.save()
         record = await self.load()
-        rotated = None if record is None else await self.auth.rotate(record, amr=amr)
+        rotated = None
+        if record is not None and self._value is not None:
+            own = hash_opaque_token(self._value)
+            # by the id before only while nobody has used the new one: it may be a thief's
+            through = None if record.session_id == own else own
+            rotated = await self.auth.rotate(record, amr=amr, through=through)
         if rotated is None:
             raise SessionRequiredException
         self._adopt(*rotated)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,6 +16,7 @@ from tijolo.sessions.errors import SessionDataTooLargeException
 
 T = TypeVar("T")
 MAX_VALUE_BYTES = 4096
+MAX_DEPTH = 100
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 _log = logging.getLogger("tijolo.sessions")
 
@@ -51,7 +54,8 @@ class SessionKey(Generic[T]):
 
         Raises:
             SessionDataTooLargeException: It is larger than ``max_bytes``.
-            ValueError: It is not of the key's type, or a number that JSON has no word for.
+            ValueError: It is not of the key's type, or JSON has no word for it: NaN, infinity,
+                half a surrogate pair, a circle, lists in lists by the hundred.
         """
         try:
             checked = self._adapter.validate_python(value)
@@ -59,12 +63,14 @@ class SessionKey(Generic[T]):
             reason = error.errors(include_input=False, include_url=False)[0]["msg"]
             # not from error, which shows the value
             raise ValueError(f"the value is not of the type of {self!r}: {reason}") from None
-        dumped = self._adapter.dump_python(checked, mode="json")
         try:
-            text = json.dumps(dumped, ensure_ascii=False, allow_nan=False)
-        except ValueError:
+            dumped = self._adapter.dump_python(checked, mode="json")
+            size = len(json.dumps(dumped, ensure_ascii=False, allow_nan=False).encode())
+            _check_words(self._adapter.dump_python(checked), MAX_DEPTH)  # for JSON, NaN is null
+        except (ValueError, RecursionError):
+            # not from the error, which may show the value
             raise ValueError(f"the value of {self!r} cannot be kept as JSON") from None
-        if len(text.encode("utf-8")) > self.max_bytes:
+        if size > self.max_bytes:
             raise SessionDataTooLargeException(f"The session cannot hold that much in {self.name}")
         return dumped
 
@@ -83,3 +89,26 @@ class SessionKey(Generic[T]):
         if made_as is None:
             raise TypeError(f"{self!r} has no type; write SessionKey[int]({self.name!r})")
         return TypeAdapter(get_args(made_as)[0])
+
+
+def _check_words(value: object, depth: int) -> None:
+    """Raise ValueError for what pydantic would keep as something else, or not read again.
+
+    Args:
+        value: Plain values.
+        depth: How deep lists and objects may lie in each other: how much of the stack is left is
+            another matter where they are read.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError
+    members: Iterable[object]
+    if isinstance(value, Mapping):
+        members = cast("Mapping[object, object]", value).values()
+    elif isinstance(value, list | tuple | set | frozenset):
+        members = cast("Iterable[object]", value)
+    else:
+        return
+    if depth == 0:
+        raise ValueError
+    for member in members:
+        _check_words(member, depth - 1)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from tijolo.core import BaseStrEnum, utcnow
 from tijolo.sessions._breaker import LoggedBreaker
+from tijolo.sessions._replaced import ReplacedIds
 from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.events import LoadOutcome, SessionEventKind, SessionMetrics, SessionReporter
 from tijolo.sessions.recent import RecentSessions
@@ -67,6 +68,9 @@ class SessionReader:
         address: str | None = getattr(store, "address", None)
         name = "the session store" if address is None else f"the session store at {address}"
         self._breaker = LoggedBreaker(name, settings.SESSION_STORE_RETRY_SECONDS, clock)
+        self.replaced = (
+            None if settings.SESSION_RENEWAL_SECONDS is None else ReplacedIds(store, report)
+        )
         self.recent = (
             RecentSessions(max_entries=settings.SESSION_LOCAL_CACHE_SIZE, clock=clock, now=now)
             if self._fresh or self._stale
@@ -149,7 +153,10 @@ class SessionReader:
             if session is not None:
                 return session, LoadOutcome.CACHED
         try:
-            session = await self._from_store(session_id_hash)
+            if recent is None:
+                session = await self._from_store(session_id_hash)
+            else:
+                session = await recent.load(session_id_hash, self._from_store)
         except SessionStoreUnavailableException:
             session = None
             if recent is not None and policy is OutagePolicy.LAST_KNOWN_GOOD:
@@ -160,22 +167,20 @@ class SessionReader:
         return session, LoadOutcome.ABSENT if session is None else LoadOutcome.FOUND
 
     async def _from_store(self, session_id_hash: str) -> Session | None:
-        breaker, recent = self._breaker, self.recent
+        breaker = self._breaker
         if breaker.failures:
             breaker.check()
-        generation = 0 if recent is None else recent.generation
         try:
             session = await self._store.get(session_id_hash, touch_seconds=self._touch_seconds)
+            if session is None and self.replaced is not None:
+                ended = await self.replaced.heed(session_id_hash)
+                if ended is not None and self.recent is not None:
+                    self.recent.forget_user(ended)
         except SessionStoreUnavailableException as error:
             breaker.lost(error)
             raise
         if breaker.failures:
             breaker.found()
-        if recent is not None:
-            if session is None:
-                recent.forget(session_id_hash)
-            else:
-                recent.remember(session_id_hash, session, generation=generation)
         return session
 
     async def _end(self, session: Session) -> None:

@@ -34,7 +34,7 @@ def make_session_router(
     ``GET /me``, ``GET /list``, ``DELETE /{public_id}``.
 
     They refuse what another site's page sends, the login included, with or without
-    ``CSRFMiddleware``.
+    ``CSRFMiddleware``, and where its ``exclude_paths`` have them.
 
     Args:
         service: Signs in and out.
@@ -43,7 +43,11 @@ def make_session_router(
         prefix: In front of them.
         tags: Default ``["sessions"]``.
     """
-    router = APIRouter(prefix=prefix, tags=[*(tags or ["sessions"])])
+    router = APIRouter(
+        prefix=prefix,
+        tags=[*(tags or ["sessions"])],
+        dependencies=[Depends(_refuse_cross_site)],
+    )
 
     @router.post("/login")
     async def login(
@@ -69,7 +73,6 @@ async def _login(
 ) -> SessionResponseSchema:
     if current.auth is not service:
         raise RuntimeError("the SessionMiddleware around this router has another SessionAuth")
-    current.refuse_cross_site()
     attempt = Attempt(
         email=payload.email,
         password=payload.password.get_secret_value(),
@@ -117,6 +120,11 @@ class _SessionRoutes:
 
 def _shown(session: Session) -> SessionResponseSchema:
     return SessionResponseSchema.model_validate(session)
+
+
+async def _refuse_cross_site(current: OfRequest) -> None:
+    """No path of these is excluded on purpose: another site's page has no use for them."""
+    current.refuse_cross_site(excluded_too=True)
 
 
 async def _no_database() -> None:

@@ -14,7 +14,9 @@ from tijolo.web.csrf import CSRF_SCOPE_KEY
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-def refuse_cross_site(scope: Scope, trusted_origins: Collection[str]) -> None:
+def refuse_cross_site(
+    scope: Scope, trusted_origins: Collection[str], *, excluded_too: bool = False
+) -> None:
     """Raise where another site's page may have sent the cookie along.
 
     Looked at are WebSockets, whose handshake every page may send to every site, and writes that
@@ -22,10 +24,17 @@ def refuse_cross_site(scope: Scope, trusted_origins: Collection[str]) -> None:
     judged as it does. What sends none of them is no browser that could be tricked; what sends
     one that says nothing, such as ``Origin: null``, may be.
 
+    Args:
+        scope: Of the request.
+        trusted_origins: Other origins whose pages may ask.
+        excluded_too: Judge a write that ``CSRFMiddleware`` let pass because of its path as well.
+
     Raises:
         CrossSiteSessionException: It did not come from here, nor from ``trusted_origins``.
     """
-    if scope["type"] == "http" and (scope["method"] in _SAFE_METHODS or CSRF_SCOPE_KEY in scope):
+    if scope["type"] == "http" and (
+        scope["method"] in _SAFE_METHODS or (CSRF_SCOPE_KEY in scope and not excluded_too)
+    ):
         return
     if may_be_cross_site(HTTPConnection(scope), trusted_origins=trusted_origins):
         raise CrossSiteSessionException

@@ -189,6 +189,8 @@ class SessionAuth(SessionKeeper):
     async def begin(self, new: Session, *, previous_session_id: str | None = None) -> Session:
         """Keep a session that :meth:`prepare_login` made; see :meth:`login`."""
         made = await self._put_in_place(new, previous_session_id)
+        if self.reader.recent is not None and made.user_id is not None:
+            self.reader.recent.forget_user(made.user_id)  # one may have been beyond the cap
         if self._users is not None and made.user_id is not None:
             self._users.forget(made.user_id)
         await self.report(SessionEventKind.LOGIN, made)
@@ -218,9 +220,10 @@ class SessionAuth(SessionKeeper):
     async def _put_in_place(self, new: Session, previous: str | None) -> Session:
         """Create first, then revoke: a failure in between signs nobody out."""
         most = self.settings.SESSION_MAX_PER_USER
-        old = None
+        old = previous_id = None
         if previous is not None and self.settings.SESSION_ROTATE_ON_LOGIN:
-            old = await self.store.get(hash_opaque_token(previous))
+            previous_id = hash_opaque_token(previous)
+            old = await self.store.get(previous_id)
         if old is not None and old.user_id in (None, new.user_id):
             rotated = new.model_copy(update={"rotated_from": old.session_id})
             if await self.store.rotate(old.session_id, rotated, max_per_user=most):
@@ -228,9 +231,8 @@ class SessionAuth(SessionKeeper):
                 return await self._as_kept(rotated, {**old.data, **new.data})
         made = await self.store.create(new, max_per_user=most)
         if old is not None:
-            # another user's: what it held is none of this one's business
-            await self.store.delete(old.session_id)
-            self._forget(old.session_id)
+            # another user's: what it held is none of this one's business; or it has a new id
+            await self._end(old, previous_id)
         return made
 
 

@@ -27,7 +27,10 @@ from uuid import UUID, uuid4
 
 from tijolo.core import utcnow
 from tijolo.sessions.errors import SessionDataTooLargeException
+from tijolo.sessions.events import SessionEvent, SessionEventKind
+from tijolo.sessions.service import SessionAuth
 from tijolo.sessions.session import Session, new_session_id
+from tijolo.sessions.settings import SessionSettings
 from tijolo.sessions.store import SessionStore
 
 __all__ = ["ManualClock", "SessionStoreContract", "revocation_rounds"]
@@ -637,6 +640,68 @@ class SessionStoreContract:
     ) -> None:
         """S1, S2, S4."""
         assert await revocation_rounds(store, clock, rounds=self.rounds) == 0
+
+    async def test_a_log_out_ends_a_session_that_another_request_gave_a_new_id(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        auth = SessionAuth(store=store, settings=SessionSettings(), clock=clock)
+        user_id = uuid4()
+        for overlaps in ([], [60], [60, 60], [60, 0], [0, 0]):
+            loaded, _ = await auth.login(user_id=user_id)
+            through = loaded.session_id
+            if overlaps:  # by an answer that was lost
+                moved = await auth.rotate(loaded, overlap_seconds=60)
+                assert moved is not None
+                loaded = moved[0]
+            session = loaded
+            for overlap in overlaps:
+                by = through if overlap else None
+                moved = await auth.rotate(session, overlap_seconds=overlap, through=by)
+                assert moved is not None
+                session = moved[0]
+            await auth.revoke_session(loaded, through=through)
+            assert await store.list_by_user(user_id) == []
+
+    async def test_an_id_that_was_replaced_and_turns_up_ends_the_session_for_both(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        """Its answer was not lost: somebody else came by the id before."""
+        events: list[SessionEvent] = []
+        settings = SessionSettings(SESSION_RENEWAL_SECONDS=600)
+        auth = SessionAuth(store=store, settings=settings, clock=clock, on_event=events.append)
+        user_id = uuid4()
+        first, _ = await auth.login(user_id=user_id)
+        other, _ = await auth.login(user_id=user_id)
+        owner = await auth.rotate(first, overlap_seconds=60)
+        assert owner is not None
+        thief = await auth.rotate(owner[0], overlap_seconds=60, through=first.session_id)
+        assert thief is not None
+        assert await auth.resolve(thief[1]) is not None
+        clock.advance(3_600)
+        assert await auth.resolve(owner[1]) is None
+        assert await auth.resolve(thief[1]) is None
+        assert [s.session_id for s in await store.list_by_user(user_id)] == [other.session_id]
+        assert events[-1].public_id == first.public_id
+        assert (events[-1].kind, events[-1].details) == (
+            SessionEventKind.REVOKED,
+            {"reason": "replaced_id_used"},
+        )
+        heard = len(events)
+        assert await auth.resolve(owner[1]) is None
+        assert len(events) == heard
+
+    async def test_a_visitors_session_ends_though_its_new_id_was_replaced(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        auth = SessionAuth(store=store, settings=SessionSettings(), clock=clock)
+        first, value = await auth.start_anonymous()
+        moved = await auth.rotate(first, overlap_seconds=60)
+        assert moved is not None
+        again = await auth.rotate(moved[0], overlap_seconds=60, through=first.session_id)
+        assert again is not None
+        await auth.revoke_session(moved[0], through=first.session_id)
+        assert await auth.resolve(again[1]) is None
+        assert await auth.resolve(value) is None
 
     async def test_ending_one_is_final_against_a_rotation_under_way(
         self, store: SessionStore, clock: ManualClock

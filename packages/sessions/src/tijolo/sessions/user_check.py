@@ -10,6 +10,7 @@ from uuid import UUID
 
 from tijolo.core import ServiceUnavailableException
 from tijolo.sessions._breaker import LoggedBreaker
+from tijolo.sessions._under_way import UnderWay
 from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.session import Session
 
@@ -58,7 +59,7 @@ class CachedUserCheck:
         self._clock = clock
         self._breaker = LoggedBreaker("the user check", retry_seconds, clock)
         self._answers: OrderedDict[UUID, tuple[int | None, float]] = OrderedDict()
-        self._generation = 0
+        self._under_way = UnderWay[UUID]()
 
     async def may_stay(self, session: Session) -> bool:
         """Whether the user of ``session`` may stay signed in with it.
@@ -83,21 +84,24 @@ class CachedUserCheck:
 
     def forget(self, user_id: UUID) -> None:
         """Ask again the next time; an answer that is under way is not kept."""
-        self._generation += 1
+        self._under_way.outdate(user_id)
         self._answers.pop(user_id, None)
 
     async def _asked(self, user_id: UUID) -> int | None:
-        asked_at, generation = self._clock(), self._generation
+        asked_at = self._clock()
         if self._breaker.failures:
             self._breaker.check()
+        asked, is_current = self._under_way.begin(user_id), False
         try:
             epoch = await self._check(user_id)
         except (ServiceUnavailableException, OSError) as error:
             self._breaker.lost(error)
             raise SessionStoreUnavailableException from error
+        finally:
+            is_current = self._under_way.end(user_id, asked)
         if self._breaker.failures:
             self._breaker.found()
-        if (self._cache_seconds or self._stale_seconds) and generation == self._generation:
+        if (self._cache_seconds or self._stale_seconds) and is_current:
             self._answers[user_id] = (epoch, asked_at)
             self._answers.move_to_end(user_id)
             if len(self._answers) > _MAX_ANSWERS:
