@@ -10,7 +10,13 @@ import pytest
 import pytest_asyncio
 from fastapi import APIRouter, Depends
 
-from tijolo.sessions import OutagePolicy, Session, make_session_dependency
+from tijolo.sessions import (
+    OutagePolicy,
+    Session,
+    SessionStoreUnavailableException,
+    make_session_dependency,
+)
+from tijolo.sessions.user_check import CachedUserCheck
 
 LastKnownGood = Annotated[
     Session, Depends(make_session_dependency(policy=OutagePolicy.LAST_KNOWN_GOOD))
@@ -277,6 +283,18 @@ async def test_a_check_that_fails_is_left_alone_for_a_while(checked: Any, users:
     await asyncio.sleep(2.1)
     for _ in range(2):
         assert (await browser.get("/orders")).status_code == 200
+
+
+async def test_a_check_that_never_answers_is_an_outage(checked: Any, users: Users) -> None:
+    async def silent(user_id: object) -> int:
+        await asyncio.sleep(60)
+        return 0
+
+    shop = checked()
+    session, _ = await shop.auth.login(user_id=shop.ana.id)
+    check = CachedUserCheck(silent, cache_seconds=0, timeout_seconds=0.05)
+    with pytest.raises(SessionStoreUnavailableException):
+        await asyncio.wait_for(check.may_stay(session), 5)
 
 
 async def test_a_fault_of_the_check_is_no_outage(checked: Any, users: Users) -> None:

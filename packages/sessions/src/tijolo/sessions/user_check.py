@@ -11,6 +11,7 @@ from uuid import UUID
 from tijolo.core import ServiceUnavailableException
 from tijolo.sessions._breaker import LoggedBreaker
 from tijolo.sessions._under_way import UnderWay
+from tijolo.sessions._within import within
 from tijolo.sessions.errors import SessionStoreUnavailableException
 from tijolo.sessions.session import Session
 
@@ -42,6 +43,7 @@ class CachedUserCheck:
         cache_seconds: 0 asks every time.
         stale_seconds: How long an answer is kept for :meth:`stayed`.
         retry_seconds: How long a check that failed a few times in a row is left alone.
+        timeout_seconds: Longest wait for an answer; then it cannot tell.
         clock: Monotonic seconds.
     """
 
@@ -52,11 +54,12 @@ class CachedUserCheck:
         cache_seconds: float,
         stale_seconds: float = 0,
         retry_seconds: float = 0,
+        timeout_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._check = check
         self._cache_seconds, self._stale_seconds = cache_seconds, stale_seconds
-        self._clock = clock
+        self._timeout, self._clock = timeout_seconds, clock
         self._breaker = LoggedBreaker("the user check", retry_seconds, clock)
         self._answers: OrderedDict[UUID, tuple[int | None, float]] = OrderedDict()
         self._under_way = UnderWay[UUID]()
@@ -93,7 +96,7 @@ class CachedUserCheck:
             self._breaker.check()
         asked, is_current = self._under_way.begin(user_id), False
         try:
-            epoch = await self._check(user_id)
+            epoch = await within(self._timeout, self._check(user_id))
         except (ServiceUnavailableException, OSError) as error:
             self._breaker.lost(error)
             raise SessionStoreUnavailableException from error
