@@ -37,7 +37,7 @@ from tijolo.auth.oauth.linking import (
     make_oauth_identity_model,
 )
 from tijolo.auth.users import MfaChallenge, TokenPair
-from tijolo.core import AppException, NotFoundException
+from tijolo.core import AppException, InvalidTokenException, NotFoundException
 
 SITE = "https://shop.example"
 STATE_SECRET = "a-secret-that-seals-the-logins-under-way-0001"
@@ -296,6 +296,44 @@ async def test_a_link_that_races_a_reset_is_not_left_over(
             call("confirm_password_reset", token=token, new_password=f"uma senha bem nova {n}"),
         )
         assert await count() == 0
+
+
+async def test_a_login_under_way_and_a_reset_do_not_wait_for_each_other(
+    accounts, do, call, mailbox, count, db, backend, service
+):
+    """The account is locked before its identities by both: no circle, and the reset ends all."""
+    if backend == "sqlite":
+        pytest.skip("locks no rows")
+    await do(accounts.log_in, google())
+    await call("request_password_reset", email="bia@example.com")
+    new = {"token": mailbox.token("password_reset"), "new_password": "uma senha bem nova"}
+    async with db.transaction() as session:
+        user = await accounts.user_of(session, google())
+        reset = asyncio.create_task(call("confirm_password_reset", **new))
+        await asyncio.sleep(0.7)  # until it waits for this transaction
+        pair = await service.begin_login(session, user, amr=("fed",))
+    await reset
+    assert await count() == 0
+    with pytest.raises(InvalidTokenException):
+        await call("refresh", token=pair.refresh_token)
+
+
+async def test_an_identity_that_goes_while_its_login_waits_opens_nothing(
+    accounts, do, db, backend, count
+):
+    if backend == "sqlite":
+        pytest.skip("locks no rows")
+    pair = await do(accounts.log_in, google())
+    async with db.transaction() as session:
+        user = await accounts.service.parts.lock(session, pair.user_id)
+        login = asyncio.create_task(do(accounts.log_in, google()))
+        await asyncio.sleep(0.7)  # until it waits for this transaction
+        user.hashed_password, user.email_verified_at = "x", None  # no other way back in
+        (row,) = await accounts.identities(session, user)
+        await accounts.unlink(session, user, row.id)
+    with pytest.raises(OAuthLinkRequiredError):
+        await login
+    assert await count() == 0
 
 
 async def test_who_is_linked_or_unlinked_is_told(accounts, do, call, ana, mailbox, service):

@@ -98,13 +98,17 @@ class OAuthAccounts:
             OAuthAccountClosedError: The account may not be used.
         """
         _check(who)
-        identity = await self._find(session, who)
-        if identity is None:
-            user = await self._by_address(session, who)
-            identity = await self._insert(session, user, who)
-        owner = await session.get(self.service.user_model, identity.user_id)
+        known = await self._find(session, who)
+        user_id = known.user_id if known else (await self._by_address(session, who)).id
+        # the account first, as a reset does that takes its identities away: see AuthParts.lock
+        owner = await self.service.parts.lock(session, user_id)
         if owner is None or not owner.may_log_in:
             raise OAuthAccountClosedError
+        identity = await (
+            self._find(session, who, fresh=True) if known else self._insert(session, owner, who)
+        )
+        if identity is None or identity.user_id != owner.id:
+            raise OAuthLinkRequiredError(reason="the identity was taken away at this moment")
         identity.last_used_at = self.service.parts.clock()
         await session.flush()
         return owner
