@@ -21,7 +21,7 @@ from tijolo.auth.users.errors import (
 from tijolo.auth.users.events import AuthEventKind
 from tijolo.auth.users.kill_switch import KillSwitch
 from tijolo.auth.users.models import BaseUserModel
-from tijolo.auth.users.parts import AuthParts
+from tijolo.auth.users.parts import AuthParts, lock_as_read
 from tijolo.auth.users.refresh_families import (
     RefreshFamilies,
     ReusedTokenException,
@@ -150,7 +150,10 @@ class Logins:
     async def _challenge(
         self, session: AsyncSession, user: BaseUserModel, *, amr: list[str]
     ) -> MfaChallenge:
-        await self._parts.lock(session, user.id)
+        try:
+            user = await lock_as_read(session, user)
+        except InvalidTokenException:  # the password that let them in is not theirs any more
+            raise InvalidCredentialsException from None
         issued = await self._parts.tokens.issue(
             session,
             user.id,
