@@ -463,6 +463,16 @@ async def test_two_who_unlink_at_once_leave_one_way_in(accounts, do, count):
     assert await count() == 1
 
 
+async def test_who_was_let_in_before_everything_ended_unlinks_nothing(
+    accounts, do, call, ana, count
+):
+    identity = await do(accounts.link, ana, google())
+    await call("logout_everywhere", ana)
+    with pytest.raises(InvalidTokenException):
+        await do(accounts.unlink, ana, identity.id)
+    assert await count() == 1
+
+
 # Linking and unlinking
 
 

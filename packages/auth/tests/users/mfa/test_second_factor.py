@@ -32,7 +32,7 @@ from tijolo.auth.mfa import (
 )
 from tijolo.auth.mfa.totp import TotpParameters
 from tijolo.auth.users import InvalidCodeException, MfaChallenge, OneTimeTokenException, TokenPair
-from tijolo.core import ServiceUnavailableException, TooManyRequestsException
+from tijolo.core import InvalidTokenException, ServiceUnavailableException, TooManyRequestsException
 from tijolo.web import MemoryRateLimitStore
 
 KEY = SecretBox.generate_key()
@@ -372,6 +372,25 @@ async def test_what_is_disabled_asks_and_accepts_nothing(enabled, run, mfa, ana,
         await run("regenerate_recovery_codes", ana)
     again = await run("enrol", ana)
     assert await run("confirm", ana, code_of(again))
+
+
+async def test_who_was_let_in_before_everything_ended_changes_nothing_after_it(
+    run, call, ana, code_of, names, db
+):
+    """The confirmation would lock the owner out; the others would undo what they rely on."""
+    enrolment = await run("enrol", ana)
+    await call("logout_everywhere", ana)
+    code = code_of(enrolment, -1)
+    for method, arguments in (("confirm", [code]), ("enrol", [])):
+        with pytest.raises(InvalidTokenException):
+            await run(method, ana, *arguments)
+    async with db.read_only() as session:
+        now = await session.get(names.User, ana.id)
+    await run("confirm", now, code)
+    for method in ("regenerate_recovery_codes", "disable"):
+        with pytest.raises(InvalidTokenException):
+            await run(method, ana)
+    assert (await run("status", now)).recovery_codes_left == 10
 
 
 async def test_each_change_is_told_after_its_commit(enabled, run, ana, events, db, mfa):

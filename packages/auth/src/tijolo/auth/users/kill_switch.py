@@ -25,7 +25,8 @@ class KillSwitch:
 
     Args:
         parts: The user model and the events.
-        revocation: Told after the transaction what the table says then, for services that do not see the table.
+        revocation: Told after the transaction what the table says then, for services that do not
+            see it.
         keep_seconds: How long it must remember: as long as an access token lives.
     """
 

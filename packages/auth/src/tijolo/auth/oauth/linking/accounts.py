@@ -33,6 +33,7 @@ from tijolo.auth.users import (
     UserAuthService,
     UserStatus,
 )
+from tijolo.auth.users.parts import lock_as_read
 from tijolo.core import NotFoundException
 from tijolo.db import savepoint
 
@@ -136,13 +137,14 @@ class OAuthAccounts:
 
         Raises:
             NotFoundException: ``user`` has no such identity.
+            InvalidTokenException: What let ``user`` in has ended since they were read.
             LastWayInException: There is no password, and no other identity.
         """
         # two that unlink at once would otherwise each see the other's identity
-        current = await self.service.parts.lock(session, user.id)
+        current = await lock_as_read(session, user)
         rows = await self._of_user(session, user.id, locked=True)
         identity = next((row for row in rows if row.id == identity_id), None)
-        if current is None or identity is None:
+        if identity is None:
             raise NotFoundException
         if current.hashed_password is None and len(rows) == 1:
             raise LastWayInException
