@@ -567,6 +567,25 @@ async def test_a_password_reset_does_not_get_past_the_second_factor(
     assert await call("complete_login", on=guarded, token=challenge.token, code=code)
 
 
+async def test_a_reset_ends_a_factor_of_before_the_address_was_proved(
+    log_in, enabled, call, guarded, mailbox, db, names, ana, run, events
+):
+    """Who begins with another person's address would else lock them out for good."""
+    async with db.transaction() as session:
+        (await session.get(names.User, ana.id)).email_verified_at = None
+    for fresh in ("outra senha bem comprida", "mais uma senha comprida"):
+        await call("request_password_reset", on=guarded, email="ana@exemplo.com.br")
+        token = mailbox.token("password_reset")
+        await call("confirm_password_reset", on=guarded, token=token, new_password=fresh)
+        assert isinstance(await log_in(fresh), TokenPair)
+    assert [event.kind for event in events].count("mfa_disabled") == 1
+    async with db.read_only() as session:
+        user = await session.get(names.User, ana.id)
+        codes = guarded.second_factor.recovery_code_model
+        assert await session.scalar(select(func.count()).select_from(codes)) == 0
+    await run("enrol", user)  # and theirs can be set up
+
+
 async def test_a_challenge_from_before_a_reset_is_good_no_more(
     log_in, enabled, call, guarded, mailbox, code_of
 ):

@@ -87,11 +87,12 @@ class Recovery:
         if not _may_recover(user):
             raise OneTimeTokenException
         user.hashed_password = hashed
-        user.email_verified_at = parts.clock()  # the link has shown that the address is theirs
         if user.status is UserStatus.PENDING:
             user.status, user.activated_at = UserStatus.ACTIVE, parts.clock()
             parts.events.after_commit(session, AuthEventKind.ACTIVATED, user.id)
+        # before the address counts as proved: some end only what was made without that
         unlinked = [name for end in self.on_reset for name in await end(session, user)]
+        user.email_verified_at = parts.clock()  # the link has shown that the address is theirs
         await self._changed(session, user, AuthEventKind.PASSWORD_RESET, unlinked)
         return user
 
