@@ -365,3 +365,26 @@ async def test_errors_of_the_password_reach_the_caller():
 def test_a_service_without_threads_is_refused(options):
     with pytest.raises(ValueError, match="needs 1 worker"):
         HashService(PasswordUtils(), **options)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "extra"), [(10, 1), (11, 0), (12, 0)], ids=["cheaper", "same", "dearer"]
+)
+async def test_a_wrong_password_of_a_cheaper_hash_takes_no_less_than_an_unknown_users(
+    monkeypatch, rounds, extra
+):
+    stored = PasswordUtils(rounds=rounds).hash("a right password")
+    service, checked, check = HashService(PasswordUtils(rounds=11), workers=1), [], bcrypt.checkpw
+
+    def counted(password, hashed):
+        checked.append(int(hashed[4:6]))
+        return check(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
+    assert await service.verify_and_update("a wrong password", stored) == (False, None)
+    assert checked == [rounds] + [11] * extra
+    checked.clear()
+    right, _ = await service.verify_and_update("a right password", stored)
+    assert right
+    assert checked == [rounds]
+    await service.disconnect()

@@ -10,7 +10,12 @@ pytest.importorskip("email_validator")
 
 from tijolo.auth import ROLE_HIERARCHY, Principal, TokenVerifier
 from tijolo.auth.users import EpochChecker, OneTimeTokenException, UserStatus
-from tijolo.core import InvalidTokenException, NotFoundException, ValidationException
+from tijolo.core import (
+    AppException,
+    InvalidTokenException,
+    NotFoundException,
+    ValidationException,
+)
 
 PASSWORD = "cavalo correto bateria"
 EMAIL = "ana@exemplo.com.br"
@@ -287,3 +292,36 @@ async def test_what_has_ended_is_told_though_the_request_is_given_up(
         await request
     await service.disconnect()
     assert told == [pair.session_id if end == "logout" else (str(ana.id), 1)]
+
+
+@pytest.mark.parametrize("end", ["logout_everywhere", "logout"])
+@pytest.mark.parametrize("lost", ["answer", "request", "commit"])
+async def test_what_has_ended_is_told_though_nobody_knows_how_the_commit_went(
+    db, ana, login, service, revocation, call, names, end, lost
+):
+    """The connection breaks, or the request is given up, in the middle of COMMIT."""
+    pair = await call("login", email=ana.email, password=names.PASSWORD)
+    principal = TokenVerifier.from_settings(service.jwt_settings).verify(pair.access_token)
+    dialect = db.engine.dialect
+    commit, failure = dialect.do_commit, dialect.loaded_dbapi.OperationalError("lost")
+    if lost == "request":
+        failure = asyncio.CancelledError()
+
+    def lose(connection):
+        del dialect.do_commit
+        if lost != "commit":
+            commit(connection)
+        raise failure
+
+    async def run():
+        async with db.transaction() as session:
+            if end == "logout":
+                await service.logout(session, refresh_token=pair.refresh_token)
+            else:
+                await service.logout_everywhere(session, ana)
+            dialect.do_commit = lose
+
+    with pytest.raises((asyncio.CancelledError, AppException)):
+        await run()
+    await service.disconnect()
+    assert await revocation.is_revoked(principal) is (lost != "commit")

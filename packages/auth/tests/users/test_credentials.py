@@ -275,6 +275,30 @@ async def test_a_challenge_ends_with_what_it_stands_for(call, ana, guarded, cloc
         await call("complete_login", token=challenge.token, code="123456", on=guarded)
 
 
+async def test_a_password_of_before_a_reset_gets_no_challenge_after_it(
+    call, ana, guarded, factor, mailbox, backend
+):
+    """The reset comes between the check of the password and the challenge."""
+    if backend == "sqlite":
+        pytest.skip("one transaction at a time")
+    await call("request_password_reset", email=EMAIL, on=guarded)
+    new = {"token": mailbox.token("password_reset"), "new_password": "uma senha bem nova"}
+    checked, go_on, is_required = asyncio.Event(), asyncio.Event(), factor.is_required
+
+    async def held(session, user):
+        checked.set()
+        await go_on.wait()
+        return await is_required(session, user)
+
+    factor.is_required = held
+    login = asyncio.create_task(call("login", email=EMAIL, password=PASSWORD, on=guarded))
+    await checked.wait()
+    await call("confirm_password_reset", **new, on=guarded)
+    go_on.set()
+    with pytest.raises(InvalidCredentialsException):
+        await login
+
+
 async def test_a_reset_does_not_go_round_the_second_factor(call, ana, guarded, mailbox):
     await call("request_password_reset", email=EMAIL, on=guarded)
     token = mailbox.token("password_reset")

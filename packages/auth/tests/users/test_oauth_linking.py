@@ -37,7 +37,7 @@ from tijolo.auth.oauth.linking import (
     make_oauth_identity_model,
 )
 from tijolo.auth.users import MfaChallenge, TokenPair
-from tijolo.core import AppException, NotFoundException
+from tijolo.core import AppException, InvalidTokenException, NotFoundException
 
 SITE = "https://shop.example"
 STATE_SECRET = "a-secret-that-seals-the-logins-under-way-0001"
@@ -298,6 +298,44 @@ async def test_a_link_that_races_a_reset_is_not_left_over(
         assert await count() == 0
 
 
+async def test_a_login_under_way_and_a_reset_do_not_wait_for_each_other(
+    accounts, do, call, mailbox, count, db, backend, service
+):
+    """The account is locked before its identities by both: no circle, and the reset ends all."""
+    if backend == "sqlite":
+        pytest.skip("locks no rows")
+    await do(accounts.log_in, google())
+    await call("request_password_reset", email="bia@example.com")
+    new = {"token": mailbox.token("password_reset"), "new_password": "uma senha bem nova"}
+    async with db.transaction() as session:
+        user = await accounts.user_of(session, google())
+        reset = asyncio.create_task(call("confirm_password_reset", **new))
+        await asyncio.sleep(0.7)  # until it waits for this transaction
+        pair = await service.begin_login(session, user, amr=("fed",))
+    await reset
+    assert await count() == 0
+    with pytest.raises(InvalidTokenException):
+        await call("refresh", token=pair.refresh_token)
+
+
+async def test_an_identity_that_goes_while_its_login_waits_opens_nothing(
+    accounts, do, db, backend, count
+):
+    if backend == "sqlite":
+        pytest.skip("locks no rows")
+    pair = await do(accounts.log_in, google())
+    async with db.transaction() as session:
+        user = await accounts.service.parts.lock(session, pair.user_id)
+        login = asyncio.create_task(do(accounts.log_in, google()))
+        await asyncio.sleep(0.7)  # until it waits for this transaction
+        user.hashed_password, user.email_verified_at = "x", None  # no other way back in
+        (row,) = await accounts.identities(session, user)
+        await accounts.unlink(session, user, row.id)
+    with pytest.raises(OAuthLinkRequiredError):
+        await login
+    assert await count() == 0
+
+
 async def test_who_is_linked_or_unlinked_is_told(accounts, do, call, ana, mailbox, service):
     identity = await do(accounts.link, ana, google())
     await do(accounts.link, ana, google())  # it was already
@@ -422,6 +460,16 @@ async def test_two_who_unlink_at_once_leave_one_way_in(accounts, do, count):
     outcomes = await _all_at_once(*[lambda row=row: do(accounts.unlink, user, row.id)
                                     for row in rows])  # fmt: skip
     assert sorted(type(one).__name__ for one in outcomes) == ["LastWayInException", "NoneType"]
+    assert await count() == 1
+
+
+async def test_who_was_let_in_before_everything_ended_unlinks_nothing(
+    accounts, do, call, ana, count
+):
+    identity = await do(accounts.link, ana, google())
+    await call("logout_everywhere", ana)
+    with pytest.raises(InvalidTokenException):
+        await do(accounts.unlink, ana, identity.id)
     assert await count() == 1
 
 

@@ -140,6 +140,15 @@ async def test_a_form_goes_back_to_its_own_page(service, below, root_path, optio
         assert "not valid any more" in answer.text
 
 
+@pytest.mark.parametrize("root_path", ["//evil.example", "/\\\\evil.example", "///evil.example/"])
+async def test_no_root_path_sends_a_form_to_another_host(service, root_path):
+    """A browser takes what begins with two slashes, of either kind, for a host."""
+    async with client_of(app_of(service), root_path=root_path) as client:
+        shown = await client.get("/auth/pages/activate")
+        action = html.unescape(re.search(r'<form method="post" action="([^"]*)"', shown.text)[1])
+        assert action == "/evil.example/auth/pages/activate"
+
+
 async def test_two_routers_of_one_service_have_pages_of_their_own(service):
     app = app_of(service)
     other = make_auth_router(

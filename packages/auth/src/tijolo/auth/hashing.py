@@ -87,7 +87,14 @@ class HashService:
         """
         if hashed is None:
             return await self.verify(plain, None), None
-        return await self._run(lambda: self.passwords.verify_and_update(plain, hashed))
+        return await self._run(lambda: self._verify_and_update(plain, hashed))
+
+    def _verify_and_update(self, plain: SecretStr | str, hashed: str) -> tuple[bool, str | None]:
+        right, better = self.passwords.verify_and_update(plain, hashed)
+        if not right and self.passwords.is_cheaper(hashed):
+            # a refusal that came sooner than that of an unknown user would say that there is one
+            self.passwords.verify(plain, self._dummy)
+        return right, better
 
     async def _run(self, work: Callable[[], ResultT]) -> ResultT:
         try:

@@ -156,6 +156,15 @@ class PasswordUtils:
         found = _BCRYPT.fullmatch(inner)
         return found is None or int(found[1]) != self.rounds or not inner.startswith("$2b$")
 
+    def is_cheaper(self, hashed: str) -> bool:
+        """Whether ``hashed`` may take less time to verify than a new hash would."""
+        tagged = _TAGGED.fullmatch(hashed)
+        inner = tagged[2] if tagged else hashed
+        if self.scheme is not None:
+            return not self.scheme.knows(inner) or self.scheme.needs_rehash(inner)
+        found = _BCRYPT.fullmatch(inner)
+        return found is None or int(found[1]) < self.rounds
+
     def dummy(self) -> str:
         """A hash that no password fits and that costs as much to verify as a real one.
 

@@ -32,7 +32,7 @@ from tijolo.auth.mfa import (
 )
 from tijolo.auth.mfa.totp import TotpParameters
 from tijolo.auth.users import InvalidCodeException, MfaChallenge, OneTimeTokenException, TokenPair
-from tijolo.core import ServiceUnavailableException, TooManyRequestsException
+from tijolo.core import InvalidTokenException, ServiceUnavailableException, TooManyRequestsException
 from tijolo.web import MemoryRateLimitStore
 
 KEY = SecretBox.generate_key()
@@ -374,6 +374,25 @@ async def test_what_is_disabled_asks_and_accepts_nothing(enabled, run, mfa, ana,
     assert await run("confirm", ana, code_of(again))
 
 
+async def test_who_was_let_in_before_everything_ended_changes_nothing_after_it(
+    run, call, ana, code_of, names, db
+):
+    """The confirmation would lock the owner out; the others would undo what they rely on."""
+    enrolment = await run("enrol", ana)
+    await call("logout_everywhere", ana)
+    code = code_of(enrolment, -1)
+    for method, arguments in (("confirm", [code]), ("enrol", [])):
+        with pytest.raises(InvalidTokenException):
+            await run(method, ana, *arguments)
+    async with db.read_only() as session:
+        now = await session.get(names.User, ana.id)
+    await run("confirm", now, code)
+    for method in ("regenerate_recovery_codes", "disable"):
+        with pytest.raises(InvalidTokenException):
+            await run(method, ana)
+    assert (await run("status", now)).recovery_codes_left == 10
+
+
 async def test_each_change_is_told_after_its_commit(enabled, run, ana, events, db, mfa):
     await run("regenerate_recovery_codes", ana)
     await undone(db, lambda s: mfa.disable(s, ana))
@@ -546,6 +565,25 @@ async def test_a_password_reset_does_not_get_past_the_second_factor(
         await call("complete_login", on=guarded, token=challenge.token, code="000000")
     code = code_of(enabled.enrolment)
     assert await call("complete_login", on=guarded, token=challenge.token, code=code)
+
+
+async def test_a_reset_ends_a_factor_of_before_the_address_was_proved(
+    log_in, enabled, call, guarded, mailbox, db, names, ana, run, events
+):
+    """Who begins with another person's address would else lock them out for good."""
+    async with db.transaction() as session:
+        (await session.get(names.User, ana.id)).email_verified_at = None
+    for fresh in ("outra senha bem comprida", "mais uma senha comprida"):
+        await call("request_password_reset", on=guarded, email="ana@exemplo.com.br")
+        token = mailbox.token("password_reset")
+        await call("confirm_password_reset", on=guarded, token=token, new_password=fresh)
+        assert isinstance(await log_in(fresh), TokenPair)
+    assert [event.kind for event in events].count("mfa_disabled") == 1
+    async with db.read_only() as session:
+        user = await session.get(names.User, ana.id)
+        codes = guarded.second_factor.recovery_code_model
+        assert await session.scalar(select(func.count()).select_from(codes)) == 0
+    await run("enrol", user)  # and theirs can be set up
 
 
 async def test_a_challenge_from_before_a_reset_is_good_no_more(

@@ -26,7 +26,8 @@ from tijolo.auth.api_keys.settings import ApiKeySettings
 from tijolo.auth.users import BaseUserModel
 from tijolo.auth.users.events import Events, OnEvent
 from tijolo.auth.users.names import clean_name
-from tijolo.core import InvalidTokenException, utcnow
+from tijolo.auth.users.parts import lock_as_read
+from tijolo.core import utcnow
 from tijolo.db import savepoint, uuid7
 
 MAX_REPORTED = 100
@@ -121,10 +122,8 @@ class ApiKeyService:
         if not timedelta(0) < lifetime <= longest:
             raise ApiKeyRequestException(f"A key lives {longest.days} days at most")
         listed = read_networks(networks)
-        epoch = await self._lock(session, user)
-        if epoch != user.auth_epoch:
-            # a key of the new epoch would outlive the log-out of who asks for it
-            raise InvalidTokenException
+        # a key of a new epoch would outlive the log-out of who asks for it
+        epoch = (await lock_as_read(session, user)).auth_epoch
         made = self._make(user.id, epoch, called, wanted, listed, lifetime)
         async with savepoint(session):
             await self._insert(session, made, most=self.settings.AUTH_API_KEY_MAX_PER_USER)
@@ -173,7 +172,7 @@ class ApiKeyService:
         overlap = most if overlap_seconds is None else overlap_seconds
         if not 0 <= overlap <= most:
             raise ApiKeyRequestException(f"overlap_seconds is 0 to {most}")
-        epoch = await self._lock(session, user)
+        epoch = (await lock_as_read(session, user)).auth_epoch
         old = await self._get(session, user, key_id)
         self._check_scopes(user, old.scopes)
         longest = timedelta(days=self.settings.AUTH_API_KEY_MAX_DAYS)

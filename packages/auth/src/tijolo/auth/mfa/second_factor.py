@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tijolo.auth.mfa.attempts import CodeAttempts
@@ -135,6 +135,23 @@ class TotpSecondFactor:
             return None
         await self.attempts.give_back(key)
         return method
+
+    async def end_unproved(self, session: AsyncSession, user: BaseUserModel) -> list[str]:
+        """At a reset, end what was enrolled while nobody had proved the address.
+
+        It may be of somebody who began with the address of another, whom it would lock out.
+        """
+        if user.email_verified_at is not None:
+            return []
+        if await self.is_required(session, user):
+            self.events.after_commit(session, MfaEventKind.DISABLED, user.id)
+        for model in (self.totp_model, self.recovery_code_model):
+            for found in await session.scalars(select(model.id).where(model.user_id == user.id)):
+                await session.execute(
+                    delete(model).where(model.id == found),
+                    execution_options={"synchronize_session": False},
+                )
+        return []
 
     async def _use_otp(self, session: AsyncSession, user: BaseUserModel, code: str) -> bool:
         model = self.totp_model

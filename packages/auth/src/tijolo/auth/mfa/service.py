@@ -30,6 +30,7 @@ from tijolo.auth.mfa.second_factor import TotpSecondFactor
 from tijolo.auth.mfa.settings import MfaSettings
 from tijolo.auth.mfa.totp import new_secret, secret_text
 from tijolo.auth.users import BaseUserModel
+from tijolo.auth.users.parts import lock_as_read
 from tijolo.db import savepoint, uuid7
 
 
@@ -59,7 +60,8 @@ class MfaService:
     """Enrolment of an app, confirmed by a code before it counts; recovery codes; the end of both.
 
     Whether a caller may change all this, and how recently they must have logged in, is for who
-    calls to say; ``make_mfa_router`` says it.
+    calls to say; ``make_mfa_router`` says it. Every change locks the account first, and is an
+    ``InvalidTokenException`` where what let the user in has ended since they were read.
 
     Args:
         factor: What logins ask.
@@ -94,6 +96,7 @@ class MfaService:
             MfaEnrolmentException: Another request begins one at this moment.
         """
         model, secret = self.factor.totp_model, new_secret()
+        user = await lock_as_read(session, user)
         row = await self._row(session, user)
         if row is not None and row.confirmed_at is not None:
             raise MfaAlreadyEnabledException
@@ -139,6 +142,7 @@ class MfaService:
         step = await self.factor.check_new(user, row.sealed_secret, code)
         if step is None:
             raise InvalidMfaCodeException
+        user = await lock_as_read(session, user)
         model = self.factor.totp_model
         pending = update(model).where(model.id == row.id, model.confirmed_at.is_(None))
         values = {"confirmed_at": self._clock(), "last_step": step}
@@ -156,8 +160,7 @@ class MfaService:
         Raises:
             MfaNotEnabledException: There is nothing to recover.
         """
-        model = self.factor.totp_model
-        # the write locks the row: of two at once, the codes of the second are the only ones
+        user, model = await lock_as_read(session, user), self.factor.totp_model
         confirmed = (model.user_id == user.id, model.confirmed_at.is_not(None))
         locked: Any = await session.execute(
             update(model).where(*confirmed).values(updated_at=self._clock()),
@@ -174,7 +177,7 @@ class MfaService:
         Raises:
             MfaNotEnabledException: There is none.
         """
-        model = self.factor.totp_model
+        user, model = await lock_as_read(session, user), self.factor.totp_model
         confirmed = delete(model).where(model.user_id == user.id, model.confirmed_at.is_not(None))
         done: Any = await session.execute(confirmed, execution_options=_AS_IS)
         if not done.rowcount:

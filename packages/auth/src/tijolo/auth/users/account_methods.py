@@ -138,6 +138,7 @@ class AccountMethods(Composition):
         Raises:
             WrongPasswordException: It is not theirs.
             InvalidEmailException: It is no address that an account can have.
+            InvalidTokenException: What let ``user`` in has ended since they were read.
         """
         return await self._administration.request_email_change(
             session, user, new_email=new_email, password=password, locale=locale

@@ -17,7 +17,7 @@ from tijolo.auth.users.events import AuthEventKind
 from tijolo.auth.users.kill_switch import KillSwitch
 from tijolo.auth.users.mails import MailKind
 from tijolo.auth.users.models import BaseUserModel, UserStatus
-from tijolo.auth.users.parts import AuthParts
+from tijolo.auth.users.parts import AuthParts, lock_as_read
 from tijolo.auth.users.results import OneTimeLink
 from tijolo.auth.users.role_names import checked_roles
 from tijolo.auth.users.token_models import UserTokenPurpose
@@ -47,7 +47,7 @@ class Administration:
         parts.mails.outbox.check_room()
         if user.hashed_password is not None:
             await self._credentials.check_own(session, user, password or "")
-        user = await parts.lock_own(session, user)
+        user = await lock_as_read(session, user)
         taken = await parts.find(session, address) is not None
         issued = await parts.tokens.issue(
             session,

@@ -30,7 +30,7 @@ from tijolo.auth.users.outbox import Outbox
 from tijolo.auth.users.parts import AuthParts
 from tijolo.auth.users.recovery import Recovery
 from tijolo.auth.users.refresh_families import RefreshFamilies
-from tijolo.auth.users.second_factor import SecondFactor
+from tijolo.auth.users.second_factor import EndsUnproved, SecondFactor
 from tijolo.auth.users.token_models import (
     BaseRefreshTokenModel,
     BaseUserTokenModel,
@@ -135,7 +135,10 @@ class Composition:
         self._recovery = Recovery(self.parts, self._credentials, self.kill_switch)
         self.on_reset = self._recovery.on_reset
         """Each takes away what a reset ends, in its transaction, and gives the names for the
-        e-mail: ``async (session, user) -> ["google"]``. ``OAuthAccounts`` adds its own."""
+        e-mail: ``async (session, user) -> ["google"]``. ``OAuthAccounts`` adds its own. As it is
+        called, ``user.email_verified_at`` is what it was before the reset."""
+        if isinstance(self.second_factor, EndsUnproved):
+            self.on_reset.append(self.second_factor.end_unproved)
         self._administration = Administration(self.parts, self._credentials, self.kill_switch)
         self._logins = Logins(
             self.parts,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import SecretStr
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -52,8 +50,8 @@ class Credentials:
 
     async def check_own(
         self, session: AsyncSession, user: BaseUserModel, password: SecretStr | str
-    ) -> str:
-        """The stored hash of somebody who is logged in and gave their password again.
+    ) -> None:
+        """Refuse who is logged in and did not give their password again.
 
         Raises:
             WrongPasswordException: It is not theirs, or they have none.
@@ -61,20 +59,18 @@ class Credentials:
         stored = user.hashed_password
         if not await self._parts.hashing.verify(password, stored) or stored is None:
             raise WrongPasswordException
-        return stored
 
     async def replace_hash(
         self, session: AsyncSession, user: BaseUserModel, *, old: str | None, new: str
-    ) -> bool:
-        """Store ``new`` if ``old`` is still what is stored; whether it was."""
+    ) -> None:
+        """Store ``new`` if ``old`` is still what is stored."""
         model = self._parts.user_model
         same = model.hashed_password.is_(None) if old is None else model.hashed_password == old
-        done: Any = await session.execute(
+        await session.execute(
             update(model).where(model.id == user.id, same).values(hashed_password=new),
             execution_options={"synchronize_session": False},
         )
         await session.refresh(user)
-        return bool(done.rowcount)
 
     async def _read(self, session: AsyncSession, email: str | None) -> BaseUserModel | None:
         async with self._parts.reading(session) as reading:

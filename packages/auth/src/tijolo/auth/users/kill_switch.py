@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from uuid import UUID
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tijolo.auth.revocation import RevocationStore
+from tijolo.auth.users.afterwards import after_transaction
 from tijolo.auth.users.events import AuthEventKind
 from tijolo.auth.users.models import BaseUserModel
 from tijolo.auth.users.parts import AuthParts
 from tijolo.auth.users.token_models import UserTokenPurpose
-from tijolo.db import on_commit
 
 _OF_A_LOGIN = (UserTokenPurpose.EMAIL_VERIFICATION, UserTokenPurpose.MFA_CHALLENGE)
 """What somebody who was logged in, or nearly, has asked for: an intruder, perhaps."""
@@ -24,7 +25,8 @@ class KillSwitch:
 
     Args:
         parts: The user model and the events.
-        revocation: Told after the commit, for services that do not see the table.
+        revocation: Told after the transaction what the table says then, for services that do not
+            see it.
         keep_seconds: How long it must remember: as long as an access token lives.
     """
 
@@ -50,9 +52,8 @@ class KillSwitch:
         await session.refresh(user)
         for purpose in _OF_A_LOGIN:
             await self._parts.tokens.burn(session, user.id, purpose)
-        subject, epoch = str(user.id), user.auth_epoch
-        tell, endings = partial(self._tell, subject, epoch), self._parts.endings
-        on_commit(session, lambda: endings.finish(tell))
+        tell = partial(self._tell, user.id, user.auth_epoch)
+        after_transaction(session, self._parts.endings, tell)
         self._parts.events.after_commit(
             session, AuthEventKind.ENDED_EVERYWHERE, user.id, reason=reason
         )
@@ -62,7 +63,11 @@ class KillSwitch:
         if self._revocation is not None:
             await self._revocation.revoke_session(session_id, expires_at=self._until())
 
-    async def _tell(self, subject: str, epoch: int) -> None:
+    async def _tell(self, user_id: UUID, raised: int) -> None:
+        # from the table: where the answer to a COMMIT was lost nobody else knows how it went;
+        # the lock waits for one that is still under way
+        user = await self._parts.db.run_in_transaction(partial(self._parts.lock, user_id=user_id))
+        subject, epoch = str(user_id), raised if user is None else user.auth_epoch
         for forget in self.forget:
             forget(subject)
         if self._revocation is not None:

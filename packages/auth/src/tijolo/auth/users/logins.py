@@ -21,7 +21,7 @@ from tijolo.auth.users.errors import (
 from tijolo.auth.users.events import AuthEventKind
 from tijolo.auth.users.kill_switch import KillSwitch
 from tijolo.auth.users.models import BaseUserModel
-from tijolo.auth.users.parts import AuthParts
+from tijolo.auth.users.parts import AuthParts, lock_as_read
 from tijolo.auth.users.refresh_families import (
     RefreshFamilies,
     ReusedTokenException,
@@ -31,7 +31,6 @@ from tijolo.auth.users.results import MfaChallenge, TokenPair
 from tijolo.auth.users.second_factor import SecondFactor
 from tijolo.auth.users.token_models import UserTokenPurpose
 from tijolo.core import InvalidTokenException
-from tijolo.db import on_commit
 
 
 class Logins:
@@ -141,8 +140,7 @@ class Logins:
             return
         row = await session.get(self._families.model, family_id)
         if row is not None and await self._families.revoke(session, family_id, reason="logout"):
-            end, endings = partial(self._switch.end_session, str(family_id)), self._parts.endings
-            on_commit(session, lambda: endings.finish(end))
+            after_transaction(session, self._parts.endings, partial(self._tell_ended, family_id))
             self._parts.events.after_commit(
                 session, AuthEventKind.LOGOUT, row.user_id, session_id=str(family_id)
             )
@@ -150,7 +148,10 @@ class Logins:
     async def _challenge(
         self, session: AsyncSession, user: BaseUserModel, *, amr: list[str]
     ) -> MfaChallenge:
-        await self._parts.lock(session, user.id)
+        try:
+            user = await lock_as_read(session, user)
+        except InvalidTokenException:  # the password that let them in is not theirs any more
+            raise InvalidCredentialsException from None
         issued = await self._parts.tokens.issue(
             session,
             user.id,
@@ -172,6 +173,14 @@ class Logins:
             auth_time=auth_time,
             amr=amr,
         )
+
+    async def _tell_ended(self, family_id: UUID) -> None:
+        """Of a family whose end was asked for: only the table knows whether it was saved."""
+        assert self._families is not None  # noqa: S101 - they ended it
+        if await self._parts.db.run_in_transaction(
+            partial(self._families.is_revoked, family_id=family_id)
+        ):
+            await self._switch.end_session(str(family_id))
 
     async def _end_family(self, family_id: UUID, user_id: UUID) -> None:
         assert self._families is not None  # noqa: S101 - it found the copy

@@ -257,7 +257,8 @@ def _path_of(request: Request, name: str) -> str:
     scope = request.scope
     root: str = scope.get("app_root_path", scope.get("root_path", ""))
     path: str = scope["router"].url_path_for(name)
-    return root.rstrip("/") + path
+    # one slash: a browser takes two, of either kind, for the beginning of a host
+    return "/" + (root.rstrip("/") + path).lstrip("/\\")
 
 
 def _language_of(found: str, name: str) -> str:

@@ -23,8 +23,36 @@ from tijolo.auth.users.models import BaseUserModel
 from tijolo.auth.users.one_time import OneTimeTokens
 from tijolo.auth.users.outbox import Outbox
 from tijolo.auth.users.token_models import BaseUserTokenModel
-from tijolo.core import NotFoundException
+from tijolo.core import InvalidTokenException, NotFoundException
 from tijolo.db import AsyncDatabaseManager
+
+
+async def lock_as_read(session: AsyncSession, user: BaseUserModel) -> BaseUserModel:
+    """``user``, locked until the end of the transaction, if what let them in still holds.
+
+    Whatever checks who asks and then writes does it by this: a password takes long to check, and
+    what the account was asked meanwhile, such as a reset, must not be outlived by what came before.
+
+    Args:
+        user: As they were read when they were let in, by any session.
+
+    Raises:
+        NotFoundException: They are gone.
+        InvalidTokenException: Their epoch, their password, or whether they may log in is not what
+            was read.
+    """
+    model, read = type(user), _standing(user)
+    query = select(model).where(model.id == user.id).with_for_update()
+    now = await session.scalar(query.execution_options(populate_existing=True))
+    if now is None:
+        raise NotFoundException
+    if _standing(now) != read:
+        raise InvalidTokenException("The token was revoked", code="TOKEN_REVOKED")
+    return now
+
+
+def _standing(user: BaseUserModel) -> tuple[int, str | None, bool]:
+    return user.auth_epoch, user.hashed_password, user.may_log_in
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,6 +72,7 @@ class RecoveryMethods(Composition):
         Raises:
             WrongPasswordException: ``current_password`` is not theirs.
             WeakPasswordException: The policy refuses the new one.
+            InvalidTokenException: What let ``user`` in has ended since they were read.
         """
         await self._recovery.change(
             session, user, current_password=current_password, new_password=new_password

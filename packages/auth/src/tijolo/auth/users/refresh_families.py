@@ -154,6 +154,12 @@ class RefreshFamilies:
         )
         return bool(done.rowcount)
 
+    async def is_revoked(self, session: AsyncSession, family_id: UUID) -> bool:
+        """Whether a family has ended; waits for who ends it at this moment."""
+        query = select(self.model.revoked_at).where(self.model.id == family_id).with_for_update()
+        found = (await session.execute(query)).one_or_none()
+        return found is None or found.revoked_at is not None
+
     async def delete_expired(self, session: AsyncSession) -> int:
         """Remove the families that have expired; how many tokens there were."""
         model = self.model

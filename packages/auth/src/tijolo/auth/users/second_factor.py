@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,5 +21,20 @@ class SecondFactor(Protocol):
         """What ``code`` proves, as an ``amr`` (RFC 8176) such as ``otp``; None for nothing.
 
         A code works once: it is consumed here, by one statement.
+        """
+        ...
+
+
+@runtime_checkable
+class EndsUnproved(Protocol):
+    """A second factor that a reset ends where it was set up before the address was proved."""
+
+    async def end_unproved(self, session: AsyncSession, user: BaseUserModel) -> Iterable[str]:
+        """Called at every reset: end it if ``user.email_verified_at`` is None.
+
+        Whoever began with another person's address would else lock them out for good.
+
+        Returns:
+            Names of logins that were taken away, for the e-mail.
         """
         ...

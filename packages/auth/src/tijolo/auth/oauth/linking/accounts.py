@@ -33,6 +33,7 @@ from tijolo.auth.users import (
     UserAuthService,
     UserStatus,
 )
+from tijolo.auth.users.parts import lock_as_read
 from tijolo.core import NotFoundException
 from tijolo.db import savepoint
 
@@ -98,13 +99,17 @@ class OAuthAccounts:
             OAuthAccountClosedError: The account may not be used.
         """
         _check(who)
-        identity = await self._find(session, who)
-        if identity is None:
-            user = await self._by_address(session, who)
-            identity = await self._insert(session, user, who)
-        owner = await session.get(self.service.user_model, identity.user_id)
+        known = await self._find(session, who)
+        user_id = known.user_id if known else (await self._by_address(session, who)).id
+        # the account first, as a reset does that takes its identities away: see AuthParts.lock
+        owner = await self.service.parts.lock(session, user_id)
         if owner is None or not owner.may_log_in:
             raise OAuthAccountClosedError
+        identity = await (
+            self._find(session, who, fresh=True) if known else self._insert(session, owner, who)
+        )
+        if identity is None or identity.user_id != owner.id:
+            raise OAuthLinkRequiredError(reason="the identity was taken away at this moment")
         identity.last_used_at = self.service.parts.clock()
         await session.flush()
         return owner
@@ -132,13 +137,14 @@ class OAuthAccounts:
 
         Raises:
             NotFoundException: ``user`` has no such identity.
+            InvalidTokenException: What let ``user`` in has ended since they were read.
             LastWayInException: There is no password, and no other identity.
         """
         # two that unlink at once would otherwise each see the other's identity
-        current = await self.service.parts.lock(session, user.id)
+        current = await lock_as_read(session, user)
         rows = await self._of_user(session, user.id, locked=True)
         identity = next((row for row in rows if row.id == identity_id), None)
-        if current is None or identity is None:
+        if identity is None:
             raise NotFoundException
         if current.hashed_password is None and len(rows) == 1:
             raise LastWayInException
