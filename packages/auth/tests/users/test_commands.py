@@ -237,6 +237,18 @@ def test_the_password_is_the_first_line_however_it_ends(run, ending):
     assert not asyncio.run(logs_in(service, typed.strip()))
 
 
+def test_the_mark_of_a_text_file_is_no_part_of_the_password(run):
+    typed = b"\xef\xbb\xbfcavalo correto bateria\n"
+    assert run("create", "ana@exemplo.com.br", stdin=typed).returncode == 0
+    service = sys.modules[[name for name in sys.modules if name.startswith("commanded_app_")][-1]]
+    assert asyncio.run(logs_in(service, "cavalo correto bateria"))
+
+
+def test_more_days_than_there_are_is_said(run):
+    done = run("purge-pending", "--older-than-days", "99999999999")
+    assert (done.returncode, "1 to 36500" in done.stderr) == (2, True), done
+
+
 async def logs_in(module, password):
     service = module.service()
     await module.db.connect()

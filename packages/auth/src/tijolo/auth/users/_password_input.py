@@ -51,4 +51,5 @@ def _first_line() -> str:
     if len(line) == _MOST_BYTES:
         raise ValueError("the first line of the standard input is too long for a password")
     # the bytes themselves: the locale might make another password of them
-    return line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    # without the mark that some editors put first
+    return line.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")

@@ -177,8 +177,8 @@ async def _purge_some(
 
 def _days(text: str) -> int:
     days = int(text)
-    if days < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+    if not 1 <= days <= _MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"must be 1 to {_MOST_DAYS}")
     return days
 
 
@@ -194,6 +194,7 @@ def _line(user: BaseUserModel) -> str:
     return "\t".join([user.email, str(user.status), ",".join(sorted(user.role_names)), seen])
 
 
+_MOST_DAYS = 36_500
 _ON_ONE = {
     "promote": "make an administrator, or give the roles that are named",
     "demote": "take that back",
