@@ -60,6 +60,16 @@ def isolated(request, db):
         def refuse_what_changed(connection):
             connection.exec_driver_sql("SET SESSION innodb_snapshot_isolation = ON")
 
+    return request.param
+
+
+def faults(answers, isolated):
+    """Answers of 5xx, but for the one that snapshots make of a row that changed: try again."""
+    found = [answer for answer in answers if answer is not None and answer.status_code >= 500]
+    if isolated == "snapshots":
+        found = [answer for answer in found if answer.json()["code"] != "TRANSACTION_CONFLICT"]
+    return [answer.text for answer in found]
+
 
 @pytest.fixture
 async def shop(make_service, isolated):
@@ -140,9 +150,9 @@ async def test_a_link_is_confirmed_while_everything_ends(shop, call, mailbox, ca
     assert "a job after a commit failed" not in caplog.text
 
 
-async def test_an_account_is_opened_while_it_is_shut(shop, db, call, mailbox, names, caplog):
+async def test_an_account_is_opened_while_it_is_shut(shop, db, isolated, mailbox, names, caplog):
     service, client = shop
-    statuses = []
+    found = []
 
     async def suspend(email):
         async def work(session):
@@ -162,9 +172,9 @@ async def test_an_account_is_opened_while_it_is_shut(shop, db, call, mailbox, na
             client.post("/auth/activation/resend", json={"email": account["email"]}),
             client.post("/auth/signup", json=account),
         )
-        statuses += [answer.status_code for answer in answers if answer is not None]
+        found += faults(answers, isolated)
         await service.outbox.drain()
-    assert [status for status in statuses if status >= 500] == []
+    assert found == []
     assert "a job after a commit failed" not in caplog.text
 
 
