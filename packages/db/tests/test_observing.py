@@ -85,7 +85,9 @@ async def test_a_statement_that_fails_is_told_as_such(db, seen):
     with pytest.raises(AppException):
         async with db.transaction() as session:
             await session.execute(text("SELECT * FROM nowhere"))
-    assert [one for one in seen if one[0] == "SELECT"] == [("SELECT", False)]
+    # others may follow: in development the log says what the database lacks
+    assert [one for one in seen if not one[1]] == [("SELECT", False)]
+    assert next(one for one in seen if one[0] == "SELECT") == ("SELECT", False)
 
 
 @pytest.mark.parametrize(
