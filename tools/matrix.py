@@ -26,7 +26,7 @@ from packaging.specifiers import SpecifierSet
 from tools.wheels import Venv, build_tag, build_tree, modules_in, sources_of_tag
 from tools.workspace import ROOT, Package, choose, git, last_tag, load
 
-AT_ONCE = 2  # trials, each one process that mostly waits for servers
+AT_ONCE = 3  # trials, each one process that often waits
 PLUGIN = "tijolo.core.testing.pytest_services"
 IMPORT_ALL = """
 import importlib, sys

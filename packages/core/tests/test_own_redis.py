@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tijolo.core.testing.own_redis import OwnRedis
+from tijolo.core.testing.pytest_own_redis import OwnRedis
 
 
 def ask(server, command, timeout=10):
@@ -39,7 +39,7 @@ def test_several_have_their_own_options(make_redis):
 
 
 def test_a_server_that_does_not_start_says_so(monkeypatch):
-    monkeypatch.setattr("tijolo.core.testing.own_redis._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("tijolo.core.testing.pytest_own_redis._PATIENCE_SECONDS", 0.2)
     server = OwnRedis("--no-such-option", "yes")
     with contextlib.suppress(FileNotFoundError), pytest.raises(RuntimeError, match="did not start"):
         server.start()

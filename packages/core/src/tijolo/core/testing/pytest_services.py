@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tijolo.core.testing.own_redis import make_redis as make_redis
-from tijolo.core.testing.own_redis import own_redis as own_redis
+from tijolo.core.testing.pytest_own_redis import make_redis as make_redis
+from tijolo.core.testing.pytest_own_redis import own_redis as own_redis
 
 TIMEOUT_SECONDS = 3.0
 
