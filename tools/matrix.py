@@ -241,7 +241,9 @@ def main(argv: list[str] | None = None) -> int:
         built = [p for p in load().values() if everything or p.name in needed]
         wheels = build_tree(built, folder / "wheels")
         print(f"built {len(wheels)} wheels in {time.monotonic() - started:.1f} s", flush=True)
-        trials = [(mode, package) for mode in modes for package in packages]
+        # those with the most tests first: nothing waits for them at the end
+        longest = sorted(packages, key=_bytes_of_tests, reverse=True)
+        trials = [(mode, package) for mode in modes for package in longest]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             running = [pool.submit(_try, *trial, wheels, folder) for trial in trials]
             try:
@@ -250,6 +252,10 @@ def main(argv: list[str] | None = None) -> int:
             finally:  # the first failure ends what has not begun
                 pool.shutdown(cancel_futures=True)
     return 0
+
+
+def _bytes_of_tests(package: Package) -> int:
+    return sum(path.stat().st_size for path in (package.directory / "tests").rglob("*.py"))
 
 
 def _try(mode: str, package: Package, wheels: dict[str, Path], folder: Path) -> str:
