@@ -11,7 +11,7 @@ from uuid import UUID
 
 from tijolo.core import utcnow
 from tijolo.sessions._under_way import UnderWay
-from tijolo.sessions.session import Session
+from tijolo.sessions.session import Session, restored
 
 
 class RecentSessions:
@@ -94,4 +94,4 @@ class RecentSessions:
 def _copy(session: Session) -> Session:
     """Another one: what a handler changes in its data is its own affair."""
     data = deepcopy(session.data) if session.data else {}
-    return session.model_copy(update={"data": data, "touched": False})
+    return restored({**session.__dict__, "data": data, "touched": False})
